@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "cacheproxy/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define LIMIT_MIN	 (UINT64_C(1) << 20)
+#define LIMIT_MAX	 (UINT64_C(1) << 40)
+#define BUCKET_OCTETS	 512u /* of the limit, for each bucket */
+#define BUCKETS_MIN	 1024u
+#define TABLE_SHARE	 32u /* the table may take 1/32 of a new limit */
+#define SMALL_SHARE	 10u /* the small queue aims at 1/10 of the limit */
+#define HITS_MAX	 3u
+#define SECOND_LOOKS_MAX 64u /* entries of main spared in one eviction */
+#define TYPE_SHIFT	 48  /* of a hash: the type lies in the top bits */
+
+/* First in, first out; 'fore' leads to the front, 'back' to the end. */
+struct queue {
+	struct store_entry *front, *end;
+	uint64_t bytes;
+};
+
+struct store {
+	/* for readers */
+	_Atomic size_t mask; /* buckets - 1 */
+	struct store_entry *_Atomic *bucket;
+	uint64_t seed;
+	size_t mapped_bytes;
+	/* the writer's, on lines of their own; _Atomic for statistics */
+	_Alignas(64) struct queue small;
+	struct queue main;
+	struct store_entry *retired;
+	size_t cursor; /* of store_sweep() */
+	_Atomic uint64_t entries, bytes, limit_bytes;
+	_Atomic uint64_t put, replaced, evicted, swept, purged;
+};
+
+/* A counter that one thread writes. */
+static void count(_Atomic uint64_t *counter, uint64_t more)
+{
+	uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, was + more, memory_order_relaxed);
+}
+
+static uint64_t counted(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static struct store_entry *follow(struct store_entry *_Atomic const *link)
+{
+	return atomic_load_explicit(link, memory_order_acquire);
+}
+
+static void point(struct store_entry *_Atomic *link, struct store_entry *e)
+{
+	atomic_store_explicit(link, e, memory_order_release);
+}
+
+static size_t mask_of(const struct store *store)
+{
+	return atomic_load_explicit(&store->mask, memory_order_acquire);
+}
+
+static struct store_entry *_Atomic *bucket_of(const struct store *store,
+					      uint64_t hash)
+{
+	return &store->bucket[hash & mask_of(store)];
+}
+
+static uint8_t hits_of(const struct store_entry *e)
+{
+	return atomic_load_explicit(&e->hits, memory_order_relaxed);
+}
+
+static void hits_set(struct store_entry *e, unsigned int hits)
+{
+	atomic_store_explicit(&e->hits, (uint8_t)hits, memory_order_relaxed);
+}
+
+static void queue_add(struct queue *q, struct store_entry *e)
+{
+	e->fore = q->end;
+	e->back = NULL;
+	if (q->end != NULL)
+		q->end->back = e;
+	else
+		q->front = e;
+	q->end = e;
+	q->bytes += e->size_bytes;
+}
+
+static void queue_remove(struct queue *q, struct store_entry *e)
+{
+	if (e->fore != NULL)
+		e->fore->back = e->back;
+	else
+		q->front = e->back;
+	if (e->back != NULL)
+		e->back->fore = e->fore;
+	else
+		q->end = e->fore;
+	q->bytes -= e->size_bytes;
+}
+
+/* Gives 'e' the place of 'old'. */
+static void queue_replace(struct queue *q, struct store_entry *old,
+			  struct store_entry *e)
+{
+	e->fore = old->fore;
+	e->back = old->back;
+	if (e->fore != NULL)
+		e->fore->back = e;
+	else
+		q->front = e;
+	if (e->back != NULL)
+		e->back->fore = e;
+	else
+		q->end = e;
+	q->bytes += (uint64_t)e->size_bytes - old->size_bytes;
+}
+
+static struct queue *queue_of(struct store *store, const struct store_entry *e)
+{
+	return e->in_main ? &store->main : &store->small;
+}
+
+int store_new(uint64_t limit_bytes, uint64_t seed, struct store **storep)
+{
+	if (limit_bytes < LIMIT_MIN || limit_bytes > LIMIT_MAX)
+		return -EINVAL;
+
+	size_t buckets = BUCKETS_MIN;
+	while (buckets <= limit_bytes / BUCKET_OCTETS / 2)
+		buckets *= 2;
+
+	struct store *store =
+		aligned_alloc(_Alignof(struct store), sizeof(*store));
+	if (store == NULL)
+		return -ENOMEM;
+	memset(store, 0, sizeof(*store));
+	store->mapped_bytes = buckets * sizeof(*store->bucket);
+	void *table = mmap(NULL, store->mapped_bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (table == MAP_FAILED) {
+		free(store);
+		return -ENOMEM;
+	}
+	store->bucket = table;
+	store->seed = seed;
+	atomic_init(&store->mask, buckets - 1);
+	atomic_init(&store->bytes, store->mapped_bytes);
+	atomic_init(&store->limit_bytes, limit_bytes);
+	*storep = store;
+	return 0;
+}
+
+static void queue_free(struct queue *q)
+{
+	for (struct store_entry *e = q->front; e != NULL;) {
+		struct store_entry *back = e->back;
+		store_unref(e);
+		e = back;
+	}
+}
+
+void store_free(struct store *store)
+{
+	if (store == NULL)
+		return;
+	queue_free(&store->small);
+	queue_free(&store->main);
+	store_retired_free(store->retired);
+	munmap(store->bucket, store->mapped_bytes);
+	free(store);
+}
+
+/*
+ * Halves the table: each upper chain is hung on the end of its lower one, so
+ * that readers with the old mask still find their entries by the old head.
+ * What is retired from now on, such a reader may see until it leaves its RCU
+ * section; the grace period waits for it.  Then the upper heads go to zero,
+ * and a reader that is still at the old mask finds nothing, once.
+ */
+static void table_halve(struct store *store)
+{
+	size_t half = (mask_of(store) + 1) / 2;
+
+	for (size_t i = 0; i < half; i++) {
+		struct store_entry *upper = follow(&store->bucket[half + i]);
+		struct store_entry *_Atomic *end = &store->bucket[i];
+		if (upper == NULL)
+			continue;
+		while (follow(end) != NULL)
+			end = &follow(end)->next;
+		point(end, upper);
+	}
+	atomic_store_explicit(&store->mask, half - 1, memory_order_release);
+	count(&store->bytes, -(uint64_t)(half * sizeof(*store->bucket)));
+}
+
+int store_limit_set(struct store *store, uint64_t limit_bytes)
+{
+	if (limit_bytes < LIMIT_MIN || limit_bytes > LIMIT_MAX)
+		return -EINVAL;
+
+	size_t was = mask_of(store) + 1;
+	size_t buckets = was;
+	while (buckets > BUCKETS_MIN &&
+	       buckets * sizeof(*store->bucket) > limit_bytes / TABLE_SHARE) {
+		table_halve(store);
+		buckets /= 2;
+	}
+	if (buckets < was) {
+		/* Give whole pages back; a failure costs only memory. */
+		size_t page = (size_t)sysconf(_SC_PAGESIZE);
+		size_t at = buckets * sizeof(*store->bucket);
+		at = (at + page - 1) / page * page;
+		if (at < store->mapped_bytes)
+			(void)madvise((char *)store->bucket + at,
+				      store->mapped_bytes - at, MADV_DONTNEED);
+	}
+	atomic_store_explicit(&store->limit_bytes, limit_bytes,
+			      memory_order_relaxed);
+	return 0;
+}
+
+/*
+ * The type only goes into the top bits, which choose no bucket: all types of
+ * a name share one chain.
+ */
+static uint64_t hash_of(const struct store *store, uint64_t zone,
+			const uint8_t *name, size_t n)
+{
+	return XXH3_64bits_withSeed(name, n,
+				    store->seed + zone * XXH_PRIME64_1);
+}
+
+uint64_t store_hash(const struct store *store, const struct store_key *key)
+{
+	return hash_of(store, key->zone, key->name, key->n) ^
+	       (uint64_t)key->qtype << TYPE_SHIFT;
+}
+
+static bool same_name(const struct store_entry *e, uint64_t zone,
+		      const uint8_t *name, size_t n)
+{
+	return e->zone == zone && e->name_n == n &&
+	       memcmp(e->octets, name, n) == 0;
+}
+
+static bool same_hash_name(uint64_t a, uint64_t b)
+{
+	return (a ^ b) << (64 - TYPE_SHIFT) == 0;
+}
+
+struct store_entry *store_find(struct store *store, const struct store_key *key,
+			       uint64_t hash)
+{
+	struct store_entry *e = follow(bucket_of(store, hash));
+
+	while (e != NULL && !(e->hash == hash && e->qtype == key->qtype &&
+			      same_name(e, key->zone, key->name, key->n)))
+		e = follow(&e->next);
+	if (e == NULL)
+		return NULL;
+	/* Lost updates do no harm, so no read-modify-write. */
+	uint8_t hits = hits_of(e);
+	if (hits < HITS_MAX)
+		hits_set(e, hits + 1u);
+	return e;
+}
+
+void store_ref(struct store_entry *e)
+{
+	atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+}
+
+void store_unref(struct store_entry *e)
+{
+	if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+		free(e);
+}
+
+static size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+struct store_entry *store_entry_new(const struct store_key *key, uint64_t hash,
+				    size_t extra)
+{
+	if (extra > STORE_EXTRA_MAX)
+		return NULL;
+
+	size_t size_bytes = round_up(
+		sizeof(struct store_entry) + round_up(key->n, 8) + extra, 16);
+	struct store_entry *e = calloc(1, size_bytes);
+	if (e == NULL)
+		return NULL;
+	e->hash = hash;
+	e->qtype = key->qtype;
+	e->zone = key->zone;
+	e->name_n = key->n;
+	e->size_bytes = (uint32_t)size_bytes;
+	atomic_init(&e->refs, 1);
+	memcpy(e->octets, key->name, key->n);
+	return e;
+}
+
+size_t store_entry_body(const struct store_entry *e)
+{
+	return round_up(e->name_n, 8);
+}
+
+/* Of an entry no longer in its chain, or replaced there. */
+static void retire(struct store *store, struct store_entry *e)
+{
+	e->back = NULL;
+	e->fore = store->retired;
+	store->retired = e;
+	count(&store->entries, (uint64_t)-1);
+	count(&store->bytes, -(uint64_t)e->size_bytes);
+}
+
+/* e->next is left as it is, for readers that stand at 'e'. */
+static void withdraw(struct store *store, struct store_entry *e,
+		     _Atomic uint64_t *why)
+{
+	struct store_entry *_Atomic *link = bucket_of(store, e->hash);
+
+	while (follow(link) != e)
+		link = &follow(link)->next;
+	point(link, follow(&e->next));
+	queue_remove(queue_of(store, e), e);
+	retire(store, e);
+	count(why, 1);
+}
+
+/* Once-asked goes; what was asked again moves to main. */
+static void evict_small(struct store *store)
+{
+	struct store_entry *e = store->small.front;
+	unsigned int wanted =
+		e->kind == STORE_POSITIVE || e->kind == STORE_REFERRAL ? 1 : 2;
+
+	if (hits_of(e) < wanted) {
+		withdraw(store, e, &store->evicted);
+		return;
+	}
+	queue_remove(&store->small, e);
+	hits_set(e, 0);
+	e->in_main = true;
+	queue_add(&store->main, e);
+}
+
+static void evict_main(struct store *store)
+{
+	for (unsigned int i = 0; i < SECOND_LOOKS_MAX; i++) {
+		struct store_entry *e = store->main.front;
+		uint8_t hits = hits_of(e);
+		if (hits == 0)
+			break;
+		hits_set(e, hits - 1u);
+		queue_remove(&store->main, e);
+		queue_add(&store->main, e);
+	}
+	withdraw(store, store->main.front, &store->evicted);
+}
+
+static void evict(struct store *store)
+{
+	uint64_t limit = counted(&store->limit_bytes);
+
+	while (counted(&store->bytes) > limit) {
+		if (store->small.bytes > limit / SMALL_SHARE ||
+		    store->main.front == NULL)
+			evict_small(store);
+		else
+			evict_main(store);
+	}
+}
+
+/* What a look along a chain found out. */
+struct look {
+	struct store_entry *_Atomic
+		*old;		  /* where the entry for the question hangs */
+	size_t n;		  /* entries of the same name */
+	struct store_entry *weak; /* the least asked for of these, oldest */
+};
+
+static struct look look_along(struct store *store, const struct store_entry *e)
+{
+	struct look look = { .old = NULL };
+	unsigned int least = UINT32_MAX;
+	struct store_entry *_Atomic *link = bucket_of(store, e->hash);
+
+	for (struct store_entry *at; (at = follow(link)) != NULL;
+	     link = &at->next) {
+		if (!same_hash_name(at->hash, e->hash) ||
+		    !same_name(at, e->zone, e->octets, e->name_n))
+			continue;
+		if (at->qtype == e->qtype)
+			look.old = link;
+		unsigned int rank =
+			hits_of(at) + (at->in_main ? HITS_MAX + 1 : 0);
+		if (rank <= least) { /* older ones come later */
+			least = rank;
+			look.weak = at;
+		}
+		look.n++;
+	}
+	return look;
+}
+
+static void replace(struct store *store, struct store_entry *_Atomic *link,
+		    struct store_entry *e)
+{
+	struct store_entry *old = follow(link);
+
+	atomic_init(&e->next, follow(&old->next));
+	hits_set(e, hits_of(old));
+	e->in_main = old->in_main;
+	point(link, e);
+	queue_replace(queue_of(store, e), old, e);
+	retire(store, old);
+	count(&store->replaced, 1);
+}
+
+void store_put(struct store *store, struct store_entry *e)
+{
+	struct look look = look_along(store, e);
+
+	store_ref(e);
+	if (look.old != NULL) {
+		replace(store, look.old, e);
+	} else {
+		struct store_entry *_Atomic *link = bucket_of(store, e->hash);
+		if (look.n >= STORE_TYPES_MAX)
+			withdraw(store, look.weak, &store->evicted);
+		atomic_init(&e->next, follow(link));
+		point(link, e);
+		queue_add(&store->small, e);
+	}
+	count(&store->entries, 1);
+	count(&store->bytes, e->size_bytes);
+	count(&store->put, 1);
+	evict(store);
+}
+
+size_t store_purge_name(struct store *store, uint64_t zone, const uint8_t *name,
+			size_t n)
+{
+	uint64_t hash = hash_of(store, zone, name, n);
+	struct store_entry *e = follow(bucket_of(store, hash));
+	size_t purged = 0;
+
+	while (e != NULL) {
+		struct store_entry *next = follow(&e->next);
+		if (same_hash_name(e->hash, hash) &&
+		    same_name(e, zone, name, n)) {
+			withdraw(store, e, &store->purged);
+			purged++;
+		}
+		e = next;
+	}
+	return purged;
+}
+
+/* Withdraws from 'q' what is 'top' or below it; NULL: all of 'zone'. */
+static size_t queue_purge(struct store *store, struct queue *q, uint64_t zone,
+			  const uint8_t *top, size_t n)
+{
+	size_t purged = 0;
+
+	for (struct store_entry *e = q->front; e != NULL;) {
+		struct store_entry *back = e->back;
+		if (e->zone == zone &&
+		    (top == NULL || wire_below(e->octets, e->name_n, top, n))) {
+			withdraw(store, e, &store->purged);
+			purged++;
+		}
+		e = back;
+	}
+	return purged;
+}
+
+size_t store_purge_below(struct store *store, uint64_t zone,
+			 const uint8_t *name, size_t n)
+{
+	return queue_purge(store, &store->small, zone, name, n) +
+	       queue_purge(store, &store->main, zone, name, n);
+}
+
+size_t store_purge_zone(struct store *store, uint64_t zone)
+{
+	return store_purge_below(store, zone, NULL, 0);
+}
+
+static size_t chain_sweep(struct store *store, struct store_entry *e,
+			  uint32_t now_s)
+{
+	size_t swept = 0;
+
+	while (e != NULL) {
+		struct store_entry *next = follow(&e->next);
+		if (!store_usable_stale(e, now_s)) {
+			withdraw(store, e, &store->swept);
+			swept++;
+		}
+		e = next;
+	}
+	return swept;
+}
+
+size_t store_sweep(struct store *store, size_t n_buckets, uint32_t now_s)
+{
+	size_t swept = 0;
+
+	for (size_t i = 0; i < n_buckets; i++) {
+		size_t at = store->cursor++ & mask_of(store);
+		swept += chain_sweep(store, follow(&store->bucket[at]), now_s);
+	}
+	return swept;
+}
+
+struct store_entry *store_retired(struct store *store)
+{
+	struct store_entry *list = store->retired;
+
+	store->retired = NULL;
+	return list;
+}
+
+void store_retired_free(struct store_entry *list)
+{
+	while (list != NULL) {
+		struct store_entry *fore = list->fore;
+		store_unref(list);
+		list = fore;
+	}
+}
+
+void store_stats_read(const struct store *store, struct store_stats *stats)
+{
+	*stats = (struct store_stats){
+		.entries = counted(&store->entries),
+		.bytes = counted(&store->bytes),
+		.limit_bytes = counted(&store->limit_bytes),
+		.buckets = mask_of(store) + 1,
+		.put = counted(&store->put),
+		.replaced = counted(&store->replaced),
+		.evicted = counted(&store->evicted),
+		.swept = counted(&store->swept),
+		.purged = counted(&store->purged),
+	};
+}

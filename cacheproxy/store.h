@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * store - the cache of answers: one writer, any number of readers, no lock.
+ *
+ * Readers (named's workers) are inside rcu_enter()/rcu_leave() while they
+ * look at an entry, or hold a reference.  All other functions are for the one
+ * writer thread (the engine).  Entries are immutable once put, but for the
+ * fields marked _Atomic.  An entry removed is only retired: it is freed after
+ * a grace period, by whoever takes store_retired().
+ *
+ * Size: the limit counts entries with their keys and headers, and the table
+ * (a pointer for every 512 octets of the first limit); not what is retired
+ * and waits for its grace period.  Eviction is S3-FIFO (Yang et al., SOSP 2023)
+ * without the ghost queue: new entries pass a small queue, and only those asked
+ * again while there reach the main queue (negative answers and failures: those
+ * asked again twice), so that a flood of once-asked names cannot push out what
+ * is popular.  An entry put in place of another keeps its place and its
+ * popularity.
+ *
+ * Hash: 48 bits of XXH3 over zone and name choose the bucket; the type is
+ * folded into the 16 bits above.  So all types of a name share a chain, where
+ * a purge finds them.  A name may have at most STORE_TYPES_MAX of them there:
+ * one more pushes out that asked for least (of equals the oldest), so that
+ * asking one name for 65,535 types makes no long chain, nor pushes out the
+ * types that clients do ask for.
+ *
+ * Pure but for malloc and liburcu: time is an argument, in seconds of any
+ * monotonic clock that never runs backwards.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cacheproxy/wire.h"
+
+#define STORE_TYPES_MAX 32u	   /* entries of one name */
+#define STORE_EXTRA_MAX (1u << 20) /* octets of one entry after its name */
+
+/* Which form of an answer a client gets; an index into entry->form. */
+enum store_form_id {
+	STORE_DNSSEC = 1,  /* DO: with signatures and proofs */
+	STORE_NOAUTH = 2,  /* without optional authority */
+	STORE_NOEXTRA = 4, /* without optional additional; implies NOAUTH */
+	STORE_FORMS = 8,
+};
+
+/* One rendering: a slice of the entry's octets, and what to patch in it. */
+struct store_form {
+	uint32_t wire;	   /* offset in entry->octets */
+	uint16_t n;	   /* octets to send */
+	uint16_t count[3]; /* for the header */
+	uint32_t ttl;	   /* offset in entry->octets of uint16_t[n_ttls] */
+	uint16_t n_ttls;
+	uint8_t n_turns;
+	bool fixed_order; /* see wire_map */
+	struct wire_turn turn[WIRE_TURNS_MAX];
+};
+
+enum store_kind {
+	STORE_POSITIVE, /* answer section or referral */
+	STORE_NODATA,
+	STORE_NXDOMAIN,
+	STORE_REFERRAL,
+	STORE_FAILURE, /* no octets: the origins did not answer (RFC 9520) */
+};
+
+/* The question an entry answers.  Zeroed before it is filled. */
+struct store_key {
+	uint64_t zone; /* cache identity of the zone and its origins */
+	uint16_t qtype;
+	uint8_t n;	   /* octets of name */
+	uint8_t name[255]; /* lower-case wire form */
+};
+
+struct store_entry {
+	/* the store's own */
+	struct store_entry *_Atomic next; /* in the bucket */
+	struct store_entry *fore, *back; /* in its queue; fore alone: retired */
+	uint64_t hash;
+	_Atomic uint32_t refs;
+	_Atomic uint8_t hits; /* 0..3: asked since it was queued */
+	bool in_main;
+	/* filled by the maker */
+	uint8_t kind;  /* enum store_kind */
+	uint8_t rcode; /* of the answer, 0..15 */
+	bool aa;
+	uint16_t qtype;
+	uint8_t name_n;
+	uint8_t rrl_labels; /* labels of the question name, counted from the
+			       root with it, that response rate limiting
+			       counts on: the zone's for NXDOMAIN, the cut's
+			       for a referral, else all */
+	uint64_t zone;
+	uint32_t stored_s;	  /* when the origin said it */
+	uint32_t ttl_s;		  /* fresh while now - stored_s < ttl_s */
+	uint32_t stale_s;	  /* may be served stale so much longer */
+	_Atomic uint32_t retry_s; /* stale: do not ask the origin before */
+	_Atomic uint64_t noted;	  /* for the query path's own use */
+	_Atomic uint32_t turns;	  /* counts for cyclic order */
+	uint32_t size_bytes;	  /* of the whole allocation */
+	struct store_form form[STORE_FORMS];
+	/* the name, then TTL offsets and wires as the forms say */
+	_Alignas(8) uint8_t octets[];
+};
+
+struct store;
+
+/*
+ * Makes a store of at most 'limit_bytes' (1 MiB..1 TiB); 'seed' keys its hash
+ * (random, secret).  Returns 0 or -EINVAL or -ENOMEM.
+ */
+int store_new(uint64_t limit_bytes, uint64_t seed, struct store **storep);
+
+/* Frees everything; no reader may be left. NULL is fine. */
+void store_free(struct store *store);
+
+/*
+ * Writer: changes the limit; evicts what is over at the next store_put().  The
+ * table is not enlarged (chains get longer); it is halved, which walks every
+ * chain, until it takes at most 1/32 of a lower limit.  While it is, a reader
+ * may miss an entry that is there.  Returns 0; or -EINVAL for a limit out of
+ * range, changing nothing.
+ */
+int store_limit_set(struct store *store, uint64_t limit_bytes);
+
+/* Hash of a question, as every function here wants it. Any thread. */
+uint64_t store_hash(const struct store *store, const struct store_key *key);
+
+/*
+ * Reader: the entry for 'key', fresh or not, or NULL.  Notes that it was
+ * asked for.  Valid until rcu_leave(), or longer with store_ref().
+ */
+struct store_entry *store_find(struct store *store, const struct store_key *key,
+			       uint64_t hash);
+
+/* Seconds since it was stored; 0 if that is after the reader's 'now_s'. */
+static inline uint32_t store_age_s(const struct store_entry *e, uint32_t now_s)
+{
+	uint32_t age_s = now_s - e->stored_s;
+
+	return age_s <= INT32_MAX ? age_s : 0;
+}
+
+static inline bool store_fresh(const struct store_entry *e, uint32_t now_s)
+{
+	return store_age_s(e, now_s) < e->ttl_s;
+}
+
+static inline bool store_usable_stale(const struct store_entry *e,
+				      uint32_t now_s)
+{
+	return store_age_s(e, now_s) < (uint64_t)e->ttl_s + e->stale_s;
+}
+
+/* Takes / drops a reference.  Any thread; the last drop frees. */
+void store_ref(struct store_entry *e);
+void store_unref(struct store_entry *e);
+
+/*
+ * Allocates an entry for 'key' with room for 'extra' octets after its name,
+ * all zero, one reference; or returns NULL without memory or for more than
+ * STORE_EXTRA_MAX.  Fill the maker's fields, form[] and the octets, then put
+ * it, or unref it.  Any thread.
+ */
+struct store_entry *store_entry_new(const struct store_key *key, uint64_t hash,
+				    size_t extra);
+
+/* Offset in octets[] of the first of the 'extra' octets (8-aligned). */
+size_t store_entry_body(const struct store_entry *e);
+
+/*
+ * Writer: publishes 'e' (taking a reference of its own) in place of an older
+ * one for the same question (readers find the old or the new, never none), and
+ * evicts while the store is over its limit: also 'e' itself if it alone is too
+ * big.  An entry is put once.
+ */
+void store_put(struct store *store, struct store_entry *e);
+
+/* Writer: withdraws the answer(s) to one name (all types) of 'zone'. Returns
+ * how many. */
+size_t store_purge_name(struct store *store, uint64_t zone, const uint8_t *name,
+			size_t n);
+
+/* Writer: the same for a name and everything below it; walks the store. */
+size_t store_purge_below(struct store *store, uint64_t zone,
+			 const uint8_t *name, size_t n);
+
+/* Writer: the same for everything of 'zone'; walks the store. */
+size_t store_purge_zone(struct store *store, uint64_t zone);
+
+/*
+ * Writer: looks at the next 'n_buckets' buckets and withdraws what is neither
+ * fresh nor usable stale.  Call now and then; returns how many went.
+ */
+size_t store_sweep(struct store *store, size_t n_buckets, uint32_t now_s);
+
+/*
+ * Writer: hands over the list of entries withdrawn since the last call (NULL:
+ * none).  After a grace period, pass it to store_retired_free(), any thread.
+ */
+struct store_entry *store_retired(struct store *store);
+void store_retired_free(struct store_entry *list);
+
+struct store_stats {
+	uint64_t entries, bytes, limit_bytes, buckets;
+	uint64_t put, replaced, evicted, swept, purged; /* since start */
+};
+
+/* Any thread; each figure is true, though not all of one instant. */
+void store_stats_read(const struct store *store, struct store_stats *stats);

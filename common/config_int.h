@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * config_int - what the parts of config share: config.c (files, life),
+ * config_check.c (walks the document along the schema), config_value.c (one
+ * value), config_find.c (findings and paths), config_build.c (makes the
+ * struct config, and checks what concerns several values).
+ *
+ * The text is read twice: by jsontext, whole, for lines and duplicates, and by
+ * json-c, for values: one block of the document, or one member of a map, at a
+ * time, so that a big document does not need its memory many times over.  A
+ * 'node' is jsontext's, a 'value' is json-c's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/jsontext.h"
+#include "common/schema.h"
+
+#define CONFIG_NO_NODE	UINT32_MAX
+#define CONFIG_SHOW_MAX 128u /* octets of a value as shown in a finding */
+
+struct json_object;
+
+/* The value of one key of a block, given or by default. */
+struct config_value {
+	bool given;	   /* it is in the document (and not null) */
+	bool ok;	   /* and as the schema wants it, or a default */
+	uint32_t node;	   /* where; only if given */
+	int64_t n;	   /* INTEGER, DURATION, SIZE, BOOL, WORD */
+	struct slice text; /* strings: decoded; p NULL: none */
+};
+
+/* A step of the path to where we are. */
+struct config_step {
+	struct slice key; /* p NULL: an element of an array */
+	uint32_t index;
+};
+
+/* A name and where it stands. */
+struct config_ref {
+	struct slice name;
+	uint32_t node;
+};
+
+struct config_refs {
+	struct config_ref *all; /* sorted */
+	size_t n;
+};
+
+/* The caller's array of findings, kept in the document's order. */
+struct config_found {
+	struct err *errs;
+	uint32_t *offsets; /* of each, in the text */
+	size_t max, n;
+	size_t total; /* with those that found no room */
+};
+
+struct config_builder;
+struct json_tokener;
+
+struct config_check {
+	const struct jsontext *json;
+	struct json_tokener *tokener;
+	struct config_found found;
+	struct config_step path[JSONTEXT_DEPTH_MAX];
+	size_t depth;
+	struct config_refs servers, services;
+	struct config_builder *builder;
+	int rc; /* -ENOMEM: the rest is void */
+};
+
+/* config_find.c */
+void config_find(struct config_check *c, uint32_t node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void config_enter(struct config_check *c, struct slice key, uint32_t index);
+void config_leave(struct config_check *c);
+void config_path_print(const struct config_check *c, char *out, size_t size);
+
+/* Writes a quoted and escaped 'text', cut to CONFIG_SHOW_MAX; returns 'out'. */
+char *config_quote(struct slice text, char out[CONFIG_SHOW_MAX]);
+
+/*
+ * Looks for what 'word' may have meant: offer each candidate, then print
+ * ' (did you mean "x"?)' or nothing into 'out' (CONFIG_SHOW_MAX octets).
+ */
+struct config_guess {
+	struct slice word, best;
+	size_t distance; /* of best, or one too many */
+};
+void config_guess_init(struct config_guess *guess, struct slice word);
+void config_guess_offer(struct config_guess *guess, struct slice candidate);
+char *config_guess_print(const struct config_guess *guess, char *out);
+
+int config_ref_compare(const void *a, const void *b); /* name, then node */
+
+/* The first in the document with that name, or NULL. */
+const struct config_ref *config_ref_first(const struct config_refs *refs,
+					  struct slice name);
+
+/* config_value.c */
+void config_value_check(struct config_check *c, const struct schema_item *item,
+			uint32_t node, struct json_object *value,
+			struct config_value *out);
+/* The same for the key of member 'node'; true if it is fine. */
+bool config_name_check(struct config_check *c, const struct schema_item *item,
+		       uint32_t node);
+
+/* Writes the ends of the item's range, "1..65535"; returns 'out'. */
+char *config_range_print(const struct schema_item *item, char *out,
+			 size_t size);
+void config_value_preset(const struct schema_key *key,
+			 struct config_value *out);
+void config_want(struct config_check *c, const struct schema_item *item,
+		 uint32_t node);
+int config_address_parse(struct slice text, struct sockaddr_storage *address);
+
+/* config_check.c: leaves findings, or 'rc' if it cannot even look. */
+void config_check_all(struct config_check *c);
+
+/* config_build.c */
+
+/*
+ * Makes the builder of a config for 'json', which outlives it.  Returns 0 or
+ * -ENOMEM.
+ */
+int config_builder_new(const char *file, const struct jsontext *json,
+		       struct config_builder **builderp);
+
+/*
+ * Takes the values of block 'node' (CONFIG_NO_NODE: by default): checks what
+ * concerns several of them, and keeps them if all is well.  'clean': nothing
+ * was found in the block.
+ */
+void config_built(struct config_check *c, enum schema_block_id id,
+		  uint32_t node, const struct config_value *v, bool clean);
+
+/* Ends the builder, and returns what it made. */
+struct config *config_builder_done(struct config_builder *builder);
+
+/* Ends the builder and frees what it made; NULL is fine. */
+void config_builder_free(struct config_builder *builder);
+
+/* config_overlap.c: a name that must be there once, and where it stands. */
+struct config_name {
+	const struct dname *name;
+	uint32_t node;	/* in its map */
+	bool by_itself; /* the name is not the key but given in the block */
+};
+
+/*
+ * Finds zones ('zones') or hostnames that have the same name.  The path is at
+ * their map.  Sorts 'names'.
+ */
+void config_overlaps(struct config_check *c, struct config_name *names,
+		     size_t n, bool zones);
+
+/* config_arena.c: memory that is freed all at once. */
+struct config_arena;
+
+/* Adds to '*arena' (NULL: a new one); aligned, zeroed; NULL: no memory. */
+void *config_arena_alloc(struct config_arena **arena, size_t size);
+
+/* Copies 'text' and a NUL. */
+char *config_arena_text(struct config_arena **arena, struct slice text);
+void config_arena_free(struct config_arena *arena); /* NULL is fine */

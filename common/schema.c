@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "common/schema.h"
+
+#include "common/config.h"
+
+#define KEYS(table) .keys = (table), .n_keys = sizeof(table) / sizeof(*(table))
+#define DAY_MS	    INT64_C(86400000)
+#define WEEK_MS	    (7 * DAY_MS)
+#define DURATION(a, b)                                                         \
+	{                                                                      \
+		.type = SCHEMA_DURATION, .step = 1, .min = (a), .max = (b)     \
+	}
+/* Kept in whole seconds: times to live, and what is added to them. */
+#define SECONDS(a, b)                                                          \
+	{                                                                      \
+		.type = SCHEMA_DURATION, .step = 1000, .min = (a), .max = (b)  \
+	}
+#define INTEGER(a, b)                                                          \
+	{                                                                      \
+		.type = SCHEMA_INTEGER, .min = (a), .max = (b)                 \
+	}
+#define NUMBER(a, b)                                                           \
+	{                                                                      \
+		.type = SCHEMA_NUMBER, .min = (a), .max = (b)                  \
+	}
+#define TEXT(a, b)                                                             \
+	{                                                                      \
+		.type = SCHEMA_TEXT, .min = (a), .max = (b)                    \
+	}
+#define ONE(kind)                                                              \
+	{                                                                      \
+		.type = (kind)                                                 \
+	}
+#define BLOCK(b)                                                               \
+	{                                                                      \
+		.type = SCHEMA_BLOCK, .block = &(b)                            \
+	}
+#define WORDS(w)                                                               \
+	{                                                                      \
+		.type = SCHEMA_WORD, .words = (w)                              \
+	}
+#define MAP(kind, b, n)                                                        \
+	{                                                                      \
+		.type = SCHEMA_MAP, .named = (kind), .block = &(b), .max = (n) \
+	}
+#define LIST(what, a, b)                                                       \
+	{                                                                      \
+		.type = SCHEMA_LIST, .item = &(what), .min = (a), .max = (b)   \
+	}
+#define SET(what, a, b)                                                        \
+	{                                                                      \
+		.type = SCHEMA_LIST, .unique = true, .item = &(what),          \
+		.min = (a), .max = (b)                                         \
+	}
+#define PRESET(n)   .preset = true, .fallback = (n)
+#define PRESET_S(s) .preset = true, .fallback_text = (s)
+
+/* The order of enum config_transport. */
+static const char *const transports[] = { "tcp", "udp", "tls", NULL };
+static const char *const probes[] = { "none",  "icmp", "tcp",  "http",
+				      "https", "dns",  "ftp",  "ftps",
+				      "smtp",  "rtsp", "snmp", NULL };
+static const char *const fails[] = { "open",   "last",	   "backup",
+				     "nodata", "servfail", NULL };
+
+static const struct schema_item address = ONE(SCHEMA_ADDRESS);
+static const struct schema_item server_ref = ONE(SCHEMA_SERVER);
+static const struct schema_item service_ref = ONE(SCHEMA_SERVICE);
+static const struct schema_item degrees[] = { NUMBER(-90, 90),
+					      NUMBER(-180, 180) };
+
+static const struct schema_key cache_keys[] = {
+	[CACHE_SIZE] = { .name = "size",
+			 .about = "Memory for cached answers, keys and tables "
+				  "included",
+			 .is = { .type = SCHEMA_SIZE,
+				 .min = 1 << 20,
+				 .max = INT64_C(1) << 40 },
+			 PRESET(256 << 20) },
+	[CACHE_STATE_DIRECTORY] = { .name = "state-directory",
+				    .about =
+					    "Where the plugin keeps what must "
+					    "outlive named; "
+					    "named must be able to write there",
+				    .is = { .type = SCHEMA_PATH,
+					    .min = 1,
+					    .max = 1024 },
+				    PRESET_S(CONFIG_STATE_DIRECTORY) },
+};
+static const struct schema_block cache = { SCHEMA_CACHE, KEYS(cache_keys) };
+
+static const struct schema_key control_keys[] = {
+	[CONTROL_SOCKET] = { .name = "socket",
+			     .about = "The plugin's unix socket; without it, "
+				      "control.sock in the state directory",
+			     .is = { .type = SCHEMA_PATH,
+				     .min = 1,
+				     .max = CONFIG_SOCKET_MAX } },
+};
+static const struct schema_block control = { SCHEMA_CONTROL,
+					     KEYS(control_keys) };
+
+static const struct schema_key limits_keys[] = {
+	[LIMITS_WAITERS] = { .name = "waiters",
+			     .about = "Clients that may wait for origins at "
+				      "one time; "
+				      "one more is answered stale, or SERVFAIL",
+			     .is = INTEGER(1, 1000000),
+			     PRESET(10000) },
+};
+static const struct schema_block limits = { SCHEMA_LIMITS, KEYS(limits_keys) };
+
+static const struct schema_key tls_keys[] = {
+	[TLS_NAME] = { .name = "name",
+		       .about = "The name that the origin's certificate must "
+				"hold; "
+				"without it, the address",
+		       .is = ONE(SCHEMA_DNAME) },
+	[TLS_CA_FILE] = { .name = "ca-file",
+			  .about = "File (PEM) of the authorities trusted to "
+				   "sign it; "
+				   "without it, the system's",
+			  .is = { .type = SCHEMA_PATH,
+				  .min = 1,
+				  .max = 1024 } },
+};
+static const struct schema_block tls = { SCHEMA_TLS, KEYS(tls_keys) };
+
+static const struct schema_key origin_keys[] = {
+	[ORIGIN_ADDRESS] = { .name = "address",
+			     .about = "The origin's address",
+			     .is = ONE(SCHEMA_ADDRESS),
+			     .required = true },
+	[ORIGIN_PORT] = { .name = "port",
+			  .about = "Its port; without it, 53, or 853 with "
+				   "transport "
+				   "\"tls\"",
+			  .is = INTEGER(1, 65535) },
+	[ORIGIN_TRANSPORT] = { .name = "transport",
+			       .about = "How it is asked",
+			       .is = WORDS(transports),
+			       PRESET(CONFIG_TCP) },
+	[ORIGIN_KEY] = { .name = "key",
+			 .about =
+				 "The TSIG key to sign with: the name of a key "
+				 "statement in named.conf",
+			 .is = ONE(SCHEMA_DNAME) },
+	[ORIGIN_SOURCE] = { .name = "source",
+			    .about = "The address to ask from, of the same "
+				     "family",
+			    .is = ONE(SCHEMA_ADDRESS) },
+	[ORIGIN_TLS] = { .name = "tls",
+			 .about = "How its certificate is checked; only with "
+				  "transport \"tls\"",
+			 .is = BLOCK(tls) },
+	[ORIGIN_TIMEOUT] = { .name = "timeout",
+			     .about = "How long one try may take",
+			     .is = DURATION(100, 30000),
+			     PRESET(2000) },
+};
+static const struct schema_block origin = { SCHEMA_ORIGIN, KEYS(origin_keys) };
+static const struct schema_item origin_item = BLOCK(origin);
+
+static const struct schema_key ttl_keys[] = {
+	[TTL_MIN] = { .name = "min",
+		      .about = "Answers are kept at least so long",
+		      .is = SECONDS(0, WEEK_MS),
+		      PRESET(0) },
+	[TTL_MAX] = { .name = "max",
+		      .about = "Answers are kept at most so long",
+		      .is = SECONDS(0, WEEK_MS),
+		      PRESET(DAY_MS) },
+	[TTL_NEGATIVE_MAX] = { .name = "negative-max",
+			       .about = "Answers that say no are kept at most "
+					"so long",
+			       .is = SECONDS(0, WEEK_MS),
+			       PRESET(3600000) },
+};
+static const struct schema_block ttl = { SCHEMA_TTL, KEYS(ttl_keys) };
+
+static const struct schema_key zone_keys[] = {
+	[ZONE_NAME] = { .name = "name",
+			.about = "The zone's name, where its key in \"zones\" "
+				 "is "
+				 "not: for one zone with different origins in "
+				 "different views",
+			.is = ONE(SCHEMA_DNAME) },
+	[ZONE_ORIGINS] = { .name = "origins",
+			   .about = "The zone's hidden primaries, in order of "
+				    "preference",
+			   .is = LIST(origin_item, 1, CONFIG_ORIGINS_MAX),
+			   .required = true },
+	[ZONE_TTL] = { .name = "ttl",
+		       .about = "Bounds of the time that answers are kept",
+		       .is = BLOCK(ttl) },
+	[ZONE_STALE] = { .name = "stale",
+			 .about = "How long an answer may be served after its "
+				  "time "
+				  "when no origin answers; 0: never",
+			 .is = SECONDS(0, 30 * DAY_MS),
+			 PRESET(DAY_MS) },
+	[ZONE_PREFETCH] = { .name = "prefetch",
+			    .about = "Ask again for popular answers before "
+				     "their time is "
+				     "over; read, but not used by this release",
+			    .is = ONE(SCHEMA_BOOL),
+			    PRESET(0) },
+};
+static const struct schema_block zone = { SCHEMA_ZONE, KEYS(zone_keys) };
+
+static const struct schema_key expect_keys[] = {
+	{ .name = "status",
+	  .about = "The status code that a good server answers with",
+	  .is = INTEGER(100, 599) },
+	{ .name = "body",
+	  .about = "Text that must be in a good answer",
+	  .is = TEXT(1, 1024) },
+};
+static const struct schema_block expect = { SCHEMA_EXPECT, KEYS(expect_keys) };
+
+static const struct schema_key service_keys[] = {
+	[SERVICE_PROBE] = { .name = "probe",
+			    .about = "How a server is tested",
+			    .is = WORDS(probes),
+			    .required = true },
+	[SERVICE_PORT] = { .name = "port",
+			   .about = "The port to test; without it, the probe's "
+				    "own",
+			   .is = INTEGER(1, 65535) },
+	[SERVICE_PATH] = { .name = "path",
+			   .about =
+				   "What to ask a server of files or pages for",
+			   .is = { .type = SCHEMA_URLPATH,
+				   .min = 1,
+				   .max = 2048 },
+			   PRESET_S("/") },
+	[SERVICE_EXPECT] = { .name = "expect",
+			     .about = "What a good answer is",
+			     .is = BLOCK(expect) },
+	[SERVICE_INTERVAL] = { .name = "interval",
+			       .about = "Time from one test to the next",
+			       .is = DURATION(1000, DAY_MS),
+			       PRESET(5000) },
+	[SERVICE_TIMEOUT] = { .name = "timeout",
+			      .about = "How long a test may take, not over the "
+				       "interval",
+			      .is = DURATION(100, 60000),
+			      PRESET(1000) },
+	[SERVICE_RISE] = { .name = "rise",
+			   .about =
+				   "Good tests in a row that bring a server up",
+			   .is = INTEGER(1, 100),
+			   PRESET(2) },
+	[SERVICE_FALL] = { .name = "fall",
+			   .about =
+				   "Bad tests in a row that take a server down",
+			   .is = INTEGER(1, 100),
+			   PRESET(3) },
+};
+static const struct schema_block service = { SCHEMA_ONE_SERVICE,
+					     KEYS(service_keys) };
+
+static const struct schema_key server_keys[] = {
+	{ .name = "addresses",
+	  .about = "Its addresses, of both families",
+	  .is = SET(address, 1, 16),
+	  .required = true },
+	{ .name = "weight",
+	  .about = "Its share among servers that are as good; 0: none",
+	  .is = INTEGER(0, 10000),
+	  PRESET(1) },
+	{ .name = "capacity",
+	  .about = "The load that it can bear, in its services' metric",
+	  .is = INTEGER(1, 1000000000) },
+	{ .name = "services",
+	  .about = "The services that it offers; without it, all that a "
+		   "hostname asks of it",
+	  .is = SET(service_ref, 1, 64) },
+};
+static const struct schema_block server = { SCHEMA_ONE_SERVER,
+					    KEYS(server_keys) };
+
+static const struct schema_key pop_keys[] = {
+	{ .name = "location",
+	  .about = "Latitude and longitude in degrees, north and east positive",
+	  .is = { .type = SCHEMA_LIST,
+		  .tuple = true,
+		  .item = degrees,
+		  .min = 2,
+		  .max = 2 } },
+	{ .name = "probe",
+	  .about = "The node that measures from there",
+	  .is = ONE(SCHEMA_ID) },
+	{ .name = "servers",
+	  .about = "The servers there, by name; a name is used once in the "
+		   "whole network",
+	  .is = MAP(SCHEMA_ID, server, 100000) },
+};
+static const struct schema_block pop = { SCHEMA_POP, KEYS(pop_keys) };
+
+static const struct schema_key weigh_keys[] = {
+	{ .name = "latency",
+	  .about = "Weight of the round trip to the client",
+	  .is = NUMBER(0, 1000000),
+	  PRESET(1) },
+	{ .name = "load",
+	  .about = "Weight of the servers' load",
+	  .is = NUMBER(0, 1000000),
+	  PRESET(0) },
+	{ .name = "loss",
+	  .about = "Weight of lost packets",
+	  .is = NUMBER(0, 1000000),
+	  PRESET(0) },
+	{ .name = "bandwidth",
+	  .about = "Weight of the bandwidth in use at the POP",
+	  .is = NUMBER(0, 1000000),
+	  PRESET(0) },
+};
+static const struct schema_block weigh = { SCHEMA_WEIGH, KEYS(weigh_keys) };
+
+static const struct schema_key hostname_keys[] = {
+	[HOSTNAME_SERVICE] = { .name = "service",
+			       .about = "The service whose tests decide",
+			       .is = ONE(SCHEMA_SERVICE) },
+	[HOSTNAME_SERVERS] = { .name = "servers",
+			       .about = "The servers to choose from",
+			       .is = SET(server_ref, 1, 1024),
+			       .required = true },
+	[HOSTNAME_ANSWERS] = { .name = "answers",
+			       .about = "Addresses in one answer",
+			       .is = INTEGER(1, 16),
+			       PRESET(1) },
+	[HOSTNAME_TTL] = { .name = "ttl",
+			   .about = "Time to live of its answers",
+			   .is = SECONDS(0, WEEK_MS),
+			   PRESET(30000) },
+	[HOSTNAME_WEIGH] = { .name = "weigh",
+			     .about = "What counts how much in the choice",
+			     .is = BLOCK(weigh) },
+	[HOSTNAME_PERSIST] = { .name = "persist",
+			       .about = "How long a client keeps its server; "
+					"null: not at all",
+			       .is = SECONDS(1000, 30 * DAY_MS),
+			       .nullable = true },
+	[HOSTNAME_BACKUP] = { .name = "backup",
+			      .about = "Servers used only when all others fail",
+			      .is = SET(server_ref, 0, 1024) },
+	[HOSTNAME_FAIL] = { .name = "fail",
+			    .about = "What is answered when every server "
+				     "fails: all, the "
+				     "last good one, the backup, no data, or "
+				     "SERVFAIL",
+			    .is = WORDS(fails),
+			    PRESET(0) },
+};
+static const struct schema_block hostname = { SCHEMA_HOSTNAME,
+					      KEYS(hostname_keys) };
+
+static const struct schema_key root_keys[] = {
+	[ROOT_VERSION] = { .name = "version",
+			   .about = "The version of this format: 1",
+			   .is = INTEGER(1, 1),
+			   .required = true },
+	[ROOT_SERIAL] = { .name = "serial",
+			  .about = "The document's own number, shown by nzctl "
+				   "status",
+			  .is = INTEGER(0, INT64_C(9007199254740991)),
+			  PRESET(0) },
+	[ROOT_CACHE] = { .name = "cache",
+			 .about = "The cache of answers",
+			 .is = BLOCK(cache) },
+	[ROOT_CONTROL] = { .name = "control",
+			   .about = "The control socket",
+			   .is = BLOCK(control) },
+	[ROOT_LIMITS] = { .name = "limits",
+			  .about = "Bounds of what clients can use up",
+			  .is = BLOCK(limits) },
+	[ROOT_ZONES] = { .name = "zones",
+			 .about = "The zones that are answered from their "
+				  "origins, by "
+				  "name",
+			 .is = MAP(SCHEMA_TEXT, zone, CONFIG_ZONES_MAX) },
+	[ROOT_SERVICES] = { .name = "services",
+			    .about = "How servers are tested, by name",
+			    .is = MAP(SCHEMA_ID, service, 10000) },
+	[ROOT_POPS] = { .name = "pops",
+			.about = "The places with servers, by name",
+			.is = MAP(SCHEMA_ID, pop, 10000) },
+	[ROOT_HOSTNAMES] = { .name = "hostnames",
+			     .about = "The hostnames whose answers are decided "
+				      "per client",
+			     .is = MAP(SCHEMA_DNAME, hostname, 1000000) },
+};
+const struct schema_block schema_root = { SCHEMA_ROOT, KEYS(root_keys) };

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * schema - the tables that say what a configuration may hold: one table a
+ * block.  The checker, the builder, the JSON Schema and the test of the man
+ * page are all driven by them, so they cannot disagree.
+ *
+ * Constant data, and one function that prints it; any thread.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCHEMA_KEYS_MAX 12u  /* in one block */
+#define SCHEMA_NAME_MAX 255u /* octets of a key in a map, but for names */
+
+enum schema_type {
+	SCHEMA_BLOCK,	 /* an object as 'block' says */
+	SCHEMA_MAP,	 /* an object: names of type 'named' to 'block's */
+	SCHEMA_LIST,	 /* an array of min..max times 'item' */
+	SCHEMA_WORD,	 /* one of 'words' */
+	SCHEMA_TEXT,	 /* a string of min..max octets */
+	SCHEMA_PATH,	 /* an absolute path of at most max octets */
+	SCHEMA_URLPATH,	 /* begins with '/', at most max octets */
+	SCHEMA_ID,	 /* 1..63 letters, digits, '-', '_', '.' */
+	SCHEMA_DNAME,	 /* a domain name */
+	SCHEMA_ADDRESS,	 /* a numeric IPv4 or IPv6 address */
+	SCHEMA_SERVER,	 /* the name of a server of some POP */
+	SCHEMA_SERVICE,	 /* the name of a service */
+	SCHEMA_BOOL,	 /* true or false */
+	SCHEMA_INTEGER,	 /* min..max */
+	SCHEMA_NUMBER,	 /* min..max, perhaps with a fraction */
+	SCHEMA_DURATION, /* min..max milliseconds, in steps of 'step' */
+	SCHEMA_SIZE,	 /* min..max octets */
+};
+
+struct schema_block;
+
+/* What a value must be. */
+struct schema_item {
+	enum schema_type type;
+	enum schema_type named; /* MAP */
+	bool unique;		/* LIST: no element twice */
+	bool tuple;		/* LIST: of item[0], item[1], ... */
+	uint32_t step;		/* DURATION */
+	int64_t min, max;
+	const char *const *words; /* NULL-terminated */
+	const struct schema_block *block;
+	const struct schema_item *item;
+};
+
+struct schema_key {
+	const char *name;
+	const char *about; /* one sentence without its full stop */
+	struct schema_item is;
+	bool required;
+	bool nullable;		   /* null is the same as not given */
+	bool preset;		   /* has a default: one of the next two */
+	int64_t fallback;	   /* in the unit of min and max; BOOL: 0, 1;
+				      WORD: index */
+	const char *fallback_text; /* TEXT, PATH, URLPATH */
+};
+
+enum schema_block_id {
+	SCHEMA_ROOT,
+	SCHEMA_CACHE,
+	SCHEMA_CONTROL,
+	SCHEMA_LIMITS,
+	SCHEMA_ZONE,
+	SCHEMA_ORIGIN,
+	SCHEMA_TLS,
+	SCHEMA_TTL,
+	SCHEMA_ONE_SERVICE,
+	SCHEMA_EXPECT,
+	SCHEMA_POP,
+	SCHEMA_ONE_SERVER,
+	SCHEMA_HOSTNAME,
+	SCHEMA_WEIGH,
+};
+
+struct schema_block {
+	enum schema_block_id id;
+	const struct schema_key *keys;
+	size_t n_keys; /* at most SCHEMA_KEYS_MAX */
+};
+
+/* Places of keys in their tables, for the builder. */
+enum {
+	ROOT_VERSION,
+	ROOT_SERIAL,
+	ROOT_CACHE,
+	ROOT_CONTROL,
+	ROOT_LIMITS,
+	ROOT_ZONES,
+	ROOT_SERVICES,
+	ROOT_POPS,
+	ROOT_HOSTNAMES
+};
+enum { CACHE_SIZE, CACHE_STATE_DIRECTORY };
+enum { CONTROL_SOCKET };
+enum { LIMITS_WAITERS };
+enum { ZONE_NAME, ZONE_ORIGINS, ZONE_TTL, ZONE_STALE, ZONE_PREFETCH };
+enum {
+	ORIGIN_ADDRESS,
+	ORIGIN_PORT,
+	ORIGIN_TRANSPORT,
+	ORIGIN_KEY,
+	ORIGIN_SOURCE,
+	ORIGIN_TLS,
+	ORIGIN_TIMEOUT
+};
+enum { TLS_NAME, TLS_CA_FILE };
+enum { TTL_MIN, TTL_MAX, TTL_NEGATIVE_MAX };
+enum {
+	SERVICE_PROBE,
+	SERVICE_PORT,
+	SERVICE_PATH,
+	SERVICE_EXPECT,
+	SERVICE_INTERVAL,
+	SERVICE_TIMEOUT,
+	SERVICE_RISE,
+	SERVICE_FALL
+};
+enum {
+	HOSTNAME_SERVICE,
+	HOSTNAME_SERVERS,
+	HOSTNAME_ANSWERS,
+	HOSTNAME_TTL,
+	HOSTNAME_WEIGH,
+	HOSTNAME_PERSIST,
+	HOSTNAME_BACKUP,
+	HOSTNAME_FAIL
+};
+
+extern const struct schema_block schema_root; /* the whole document */
+
+/*
+ * Prints the JSON Schema (draft 2020-12) of the document.  Returns 0 and sets
+ * '*textp', NUL-terminated with a final newline, which the caller frees; or
+ * -ENOMEM.
+ */
+int schema_text(char **textp);
+
+/*
+ * Writes the default of 'key' as JSON ("\"1d\"", "53") into 'out' (size > 0),
+ * or "" if it has none; returns the length.
+ */
+size_t schema_fallback_print(const struct schema_key *key, char *out,
+			     size_t size);

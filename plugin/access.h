@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * access - the operator's own rules, for answers that named does not make:
+ * NS_QUERY_SETUP runs before named checks them, so that we must, with named's
+ * functions, settings, log lines and extended errors.
+ *
+ * Runs on named's workers.
+ */
+#include <stdbool.h>
+
+#include <dns/acl.h>
+#include <ns/query.h>
+
+#include "cacheproxy/store.h"
+
+enum access {
+	ACCESS_OK,
+	ACCESS_REFUSED, /* qctx is set up: finish with ns_query_done() */
+};
+
+/*
+ * require-server-cookie, check-names, allow-query, allow-query-on ('query_on',
+ * see queryon.h): of the view, since an edge zone has no zone statement.
+ */
+enum access access_check(query_ctx_t *qctx, dns_acl_t *query_on);
+
+/*
+ * Response rate limiting for the answer 'e' (a SERVFAIL is limited by named
+ * itself).  ACCESS_REFUSED: dropped or slipped.
+ */
+enum access access_rate(query_ctx_t *qctx, const struct store_entry *e);

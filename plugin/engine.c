@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <dns/name.h>
+#include <dns/rcode.h>
+#include <dns/result.h>
+#include <isc/netaddr.h>
+#include <isc/random.h>
+#include <isc/sockaddr.h>
+
+#include "cacheproxy/answer.h"
+#include "common/rcu.h"
+#include "plugin/commands.h"
+#include "plugin/control.h"
+#include "plugin/log.h"
+#include "plugin/thread.h"
+#include "plugin/wait.h"
+
+#define TICK_MS	      250u
+#define FAILURE_S     1u     /* RFC 9520 section 3.2: at least one second */
+#define RETRY_STALE_S 5u     /* RFC 8767 section 5: failure recheck timer */
+#define SWEEP_MS      60000u /* one round of the store */
+
+/* -- jobs ---------------------------------------------------------------- */
+
+void engine_post(struct engine *e, struct job *job)
+{
+	struct job *head = atomic_load_explicit(&e->jobs, memory_order_relaxed);
+
+	do {
+		job->next = head;
+	} while (!atomic_compare_exchange_weak_explicit(&e->jobs, &head, job,
+							memory_order_release,
+							memory_order_relaxed));
+	if (head == NULL)
+		(void)uv_async_send(&e->wake);
+}
+
+static void run_jobs(uv_async_t *handle)
+{
+	struct engine *e = handle->data;
+	struct job *newest =
+		atomic_exchange_explicit(&e->jobs, NULL, memory_order_acquire);
+	struct job *oldest = NULL;
+
+	while (newest != NULL) {
+		struct job *next = newest->next;
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	while (oldest != NULL) {
+		struct job *next = oldest->next;
+		oldest->run(oldest);
+		oldest = next;
+	}
+}
+
+/* -- asking -------------------------------------------------------------- */
+
+static struct dns_tsigkey *find_key(void *arg, const struct dname *name)
+{
+	struct ask *ask = arg;
+	dns_name_t key_name = DNS_NAME_INITEMPTY;
+	isc_region_t region = { (unsigned char *)name->wire, name->n };
+	dns_tsigkey_t *key = NULL;
+
+	if (ask->keys == NULL)
+		return NULL;
+	dns_name_fromregion(&key_name, &region);
+	if (dns_tsigkey_find(&key, &key_name, NULL, ask->keys) != ISC_R_SUCCESS)
+		return NULL;
+	return key;
+}
+
+static void ask_free(struct ask *ask)
+{
+	if (ask->keys != NULL)
+		dns_tsigkeyring_detach(&ask->keys);
+	snapshot_unref(ask->zone->snapshot);
+	free(ask);
+}
+
+/* The stored entry for the question, if it may still be served stale. */
+static struct store_entry *stale_entry(struct engine *e, struct ask *ask,
+				       uint32_t now_s)
+{
+	struct store_entry *old;
+
+	rcu_enter();
+	old = store_find(e->process->store, &ask->flight.key, ask->hash);
+	if (old != NULL &&
+	    (old->kind == STORE_FAILURE || !store_usable_stale(old, now_s)))
+		old = NULL;
+	if (old != NULL)
+		store_ref(old);
+	rcu_leave();
+	return old;
+}
+
+static void land_failure(struct engine *e, struct ask *ask, bool keep)
+{
+	uint32_t now_s = process_now_s(e->process);
+	struct landing landing = { .entry = stale_entry(e, ask, now_s),
+				   .stale = true };
+
+	if (landing.entry != NULL) {
+		atomic_store_explicit(&landing.entry->retry_s,
+				      now_s + RETRY_STALE_S,
+				      memory_order_relaxed);
+	} else if (keep) {
+		struct store_entry *failure = answer_failure(
+			&ask->flight.key, ask->hash, now_s, FAILURE_S);
+		if (failure != NULL) {
+			store_put(e->process->store, failure);
+			store_unref(failure);
+		}
+	}
+	wait_land(e->process, &ask->flight, &landing);
+	if (landing.entry != NULL)
+		store_unref(landing.entry);
+}
+
+static void log_origin(const struct ask *ask, const struct origin_reply *reply,
+		       const char *what)
+{
+	static struct log_gate gate;
+	char name[DNAME_TEXT_MAX];
+	char address[ISC_SOCKADDR_FORMATSIZE] = "every origin";
+	isc_sockaddr_t sa;
+
+	(void)dname_print(&ask->name, name);
+	if (reply->origin != NULL &&
+	    isc_sockaddr_fromsockaddr(
+		    &sa, (const struct sockaddr *)&reply->origin->address) ==
+		    ISC_R_SUCCESS)
+		isc_sockaddr_format(&sa, address, sizeof(address));
+	log_limited(&gate, process_now_s(process_get()), ISC_LOG_WARNING,
+		    "zone '%s': asking for '%s' type %u: %s: %s",
+		    ask->zone->config->id, name, ask->flight.key.qtype, address,
+		    what);
+}
+
+static void origin_answered(void *arg, const struct origin_reply *reply)
+{
+	struct ask *ask = arg;
+	struct engine *e = process_get()->engine;
+	struct store_entry *entry = NULL;
+	bool keep = ask->flight.listed; /* not purged meanwhile */
+
+	if (reply->status != 0) {
+		log_origin(
+			ask, reply,
+			log_error(reply->status, (char[LOG_ERROR_MAX]){ 0 }));
+		land_failure(e, ask, keep && reply->status != -ECANCELED);
+		ask_free(ask);
+		return;
+	}
+
+	struct answer_source source = {
+		.zone = ask->zone->config,
+		.key = &ask->flight.key,
+		.hash = ask->hash,
+		.msg = reply->msg,
+		.n = reply->n,
+		.now_s = process_now_s(e->process),
+		.wall_s = (uint32_t)time(NULL),
+	};
+	enum answer_fault fault = answer_make(e->maker, &source, &entry);
+	if (fault != ANSWER_OK) {
+		count(ask->zone, COUNT_BAD);
+		log_origin(ask, reply, answer_fault_text(fault));
+		land_failure(e, ask, keep);
+		ask_free(ask);
+		return;
+	}
+	if (keep && entry->ttl_s > 0) {
+		count(ask->zone, COUNT_STORED);
+		store_put(e->process->store, entry);
+	}
+	struct landing landing = { .entry = entry };
+	wait_land(e->process, &ask->flight, &landing);
+	store_unref(entry);
+	ask_free(ask);
+}
+
+/*
+ * Whoever asked may have missed an answer that landed a moment before: then
+ * there is nothing to ask.
+ */
+static bool land_known(struct engine *e, struct ask *ask)
+{
+	struct landing landing = { 0 };
+	struct store_entry *entry;
+
+	rcu_enter();
+	entry = store_find(e->process->store, &ask->flight.key, ask->hash);
+	bool known = entry != NULL && entry->kind != STORE_FAILURE &&
+		     store_fresh(entry, process_now_s(e->process));
+	if (known)
+		store_ref(entry);
+	rcu_leave();
+	if (!known)
+		return false;
+	landing.entry = entry;
+	wait_land(e->process, &ask->flight, &landing);
+	store_unref(entry);
+	ask_free(ask);
+	return true;
+}
+
+static void ask_now(struct job *job)
+{
+	struct ask *ask = (struct ask *)job;
+	struct engine *e = process_get()->engine;
+
+	if (land_known(e, ask))
+		return;
+
+	struct origin_question q = {
+		.name = &ask->name,
+		.qtype = ask->flight.key.qtype,
+		.origins = ask->zone->config->origins,
+		.n_origins = ask->zone->config->n_origins,
+		.key_find = find_key,
+		.done = origin_answered,
+		.arg = ask,
+	};
+
+	count(ask->zone, COUNT_ASKED);
+	int rc = e->origins != NULL ? origin_ask(e->origins, &q) : -ECANCELED;
+	if (rc != 0) {
+		struct origin_reply reply = { .status = rc };
+		origin_answered(ask, &reply);
+	}
+}
+
+void engine_ask(struct engine *e, struct ask *ask)
+{
+	ask->job.run = ask_now;
+	engine_post(e, &ask->job);
+}
+
+/* -- housekeeping -------------------------------------------------------- */
+
+struct retire {
+	struct job job;
+	struct store_entry *list;
+};
+
+static void free_retired(struct job *job)
+{
+	struct retire *r = (struct retire *)job;
+
+	rcu_wait();
+	store_retired_free(r->list);
+	free(r);
+}
+
+static void tick(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+	struct store *store = e->process->store;
+	uint32_t now_s = clock_now_s();
+
+	atomic_store_explicit(&e->process->now_s, now_s, memory_order_relaxed);
+	(void)store_sweep(store, e->sweep_buckets, now_s);
+	struct store_entry *list = store_retired(store);
+	if (list == NULL)
+		return;
+	struct retire *r = malloc(sizeof(*r));
+	if (r == NULL) { /* rare enough to wait here */
+		rcu_wait();
+		store_retired_free(list);
+		return;
+	}
+	*r = (struct retire){ .job = { .run = free_retired }, .list = list };
+	process_work(e->process, &r->job);
+}
+
+static void origin_changed(void *arg, const struct origin_stats *stats,
+			   const char *why)
+{
+	struct engine *e = arg;
+	char address[ISC_SOCKADDR_FORMATSIZE] = "?";
+	isc_sockaddr_t sa;
+
+	if (isc_sockaddr_fromsockaddr(
+		    &sa, (const struct sockaddr *)&stats->address) ==
+	    ISC_R_SUCCESS)
+		isc_sockaddr_format(&sa, address, sizeof(address));
+	log_write(stats->up ? ISC_LOG_NOTICE : ISC_LOG_WARNING,
+		  "origin '%s' is %s: %s", address, stats->up ? "up" : "down",
+		  why);
+	commands_event_origin(e, address, stats->up, why);
+}
+
+/* -- configuration ------------------------------------------------------- */
+
+struct configure {
+	struct job job;
+	struct engine *engine;
+	struct snapshot *snapshot;
+};
+
+static void open_control(struct engine *e)
+{
+	const char *path = e->snapshot->config->control_socket;
+
+	e->control_path = strdup(path);
+	if (e->control_path == NULL)
+		return;
+	int rc = control_new(&e->loop, path, commands_handle, e, &e->control);
+	if (rc == 0)
+		return;
+	log_write(ISC_LOG_ERROR,
+		  "cannot listen on control socket '%s': %s; nzctl will not "
+		  "reach this named",
+		  path, log_error(rc, (char[LOG_ERROR_MAX]){ 0 }));
+	free(e->control_path);
+	e->control_path = NULL;
+}
+
+static void control_closed(void *arg)
+{
+	struct engine *e = arg;
+
+	open_control(e);
+}
+
+static void configure_now(struct job *job)
+{
+	struct configure *c = (struct configure *)job;
+	struct engine *e = c->engine;
+	const struct config *config = c->snapshot->config;
+
+	if (e->snapshot != NULL)
+		snapshot_unref(e->snapshot);
+	e->snapshot = c->snapshot;
+	free(c);
+	(void)store_limit_set(e->process->store, config->cache_size_bytes);
+	isc_quota_max(&e->process->waiters, config->waiters_max);
+
+	if (e->control == NULL) {
+		open_control(e);
+	} else if (strcmp(e->control_path, config->control_socket) != 0) {
+		struct control *old = e->control;
+		e->control = NULL;
+		free(e->control_path);
+		e->control_path = NULL;
+		control_close(old, control_closed, e);
+	}
+}
+
+void engine_configure(struct engine *e, struct snapshot *s)
+{
+	struct configure *c = malloc(sizeof(*c));
+
+	if (c == NULL) {
+		snapshot_unref(s);
+		return;
+	}
+	*c = (struct configure){ .job = { .run = configure_now },
+				 .engine = e,
+				 .snapshot = s };
+	engine_post(e, &c->job);
+}
+
+/* -- life ---------------------------------------------------------------- */
+
+static void *engine_main(void *arg)
+{
+	struct engine *e = arg;
+
+	(void)uv_run(&e->loop, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+static int open_loop(struct engine *e)
+{
+	int rc = uv_loop_init(&e->loop);
+
+	if (rc != 0)
+		return rc;
+	rc = uv_async_init(&e->loop, &e->wake, run_jobs);
+	if (rc == 0)
+		rc = uv_timer_init(&e->loop, &e->tick);
+	if (rc == 0)
+		rc = uv_timer_start(&e->tick, tick, TICK_MS, TICK_MS);
+	e->wake.data = e;
+	e->tick.data = e;
+	return rc;
+}
+
+int engine_start(struct process *p, struct engine **enginep)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	struct store_stats stats;
+
+	if (e == NULL)
+		return -ENOMEM;
+	e->process = p;
+	store_stats_read(p->store, &stats);
+	e->sweep_buckets = stats.buckets * TICK_MS / SWEEP_MS + 1;
+	int rc = open_loop(e);
+	if (rc == 0)
+		rc = answer_maker_new(p->mctx, &e->maker);
+	if (rc == 0)
+		rc = origins_new(&e->loop, p->mctx, isc_random32(),
+				 &e->origins);
+	if (rc == 0) {
+		origins_watch(e->origins, origin_changed, e);
+		rc = thread_start(&e->thread, engine_main, e);
+	}
+	if (rc != 0) {
+		/* nothing runs yet: a start that fails leaks the loop's few
+		 * descriptors, and the caller gives up for good */
+		answer_maker_free(e->maker);
+		free(e);
+		return rc;
+	}
+	*enginep = e;
+	return 0;
+}
+
+static void close_loop(struct engine *e)
+{
+	if (e->origins == NULL && e->control == NULL) {
+		uv_close((uv_handle_t *)&e->wake, NULL);
+		uv_close((uv_handle_t *)&e->tick, NULL);
+	}
+}
+
+static void stop_origins_closed(void *arg)
+{
+	struct engine *e = arg;
+
+	e->origins = NULL;
+	close_loop(e);
+}
+
+static void stop_control_closed(void *arg)
+{
+	struct engine *e = arg;
+
+	e->control = NULL;
+	close_loop(e);
+}
+
+struct stop {
+	struct job job;
+	struct engine *engine;
+};
+
+static void stop_now(struct job *job)
+{
+	struct engine *e = ((struct stop *)job)->engine;
+
+	if (e->snapshot != NULL)
+		snapshot_unref(e->snapshot);
+	e->snapshot = NULL;
+	if (e->control != NULL)
+		control_close(e->control, stop_control_closed, e);
+	origins_close(e->origins, stop_origins_closed, e);
+}
+
+void engine_stop(struct engine *e)
+{
+	struct stop stop = { .job = { .run = stop_now }, .engine = e };
+
+	engine_post(e, &stop.job);
+	pthread_join(e->thread, NULL);
+	(void)uv_loop_close(&e->loop);
+	answer_maker_free(e->maker);
+	free(e->control_path);
+	free(e);
+}

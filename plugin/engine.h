@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * engine - the thread that does all I/O: a libuv loop that owns the origin
+ * connections, the control socket and the timers, and is the only writer of
+ * the store.  It never waits for a lock that a worker of named holds longer
+ * than a few list operations, and never loads, parses or frees in bulk.
+ */
+#include <stdint.h>
+
+#include <dns/tsig.h>
+
+#include "cacheproxy/origin.h"
+#include "plugin/process.h"
+
+struct control;
+
+/* A question for an origin: a flight and what it takes along. */
+struct ask {
+	struct job job; /* first: for engine_post() */
+	struct flight flight;
+	uint64_t hash;
+	struct zone *zone;	  /* of a snapshot that this holds */
+	dns_tsig_keyring_t *keys; /* the view's, or NULL; held */
+	struct dname name;
+};
+
+/* What a landing tells those who wait; see wait.h. */
+struct landing {
+	struct store_entry *entry; /* NULL: no origin answered */
+	bool stale;		   /* the entry is old, the origin gone */
+};
+
+struct engine {
+	struct process *process;
+	pthread_t thread;
+	uv_loop_t loop;
+	uv_async_t wake;
+	uv_timer_t tick;
+	struct job *_Atomic jobs; /* newest first */
+	struct origins *origins;
+	struct answer_maker *maker;
+	struct control *control;
+	char *control_path;
+	struct snapshot *snapshot; /* the running one, for commands */
+	size_t sweep_buckets;
+};
+
+/* Starts the thread, all signals blocked in it. 0 or -errno. */
+int engine_start(struct process *p, struct engine **enginep);
+
+/*
+ * Ends every question, closes every socket, ends and joins the thread, frees.
+ * Called with no lock that the engine's callbacks take.
+ */
+void engine_stop(struct engine *e);
+
+/* Runs 'job' on the engine's thread, in order of posting. Any thread. */
+void engine_post(struct engine *e, struct job *job);
+
+/* Asks for 'ask', whose flight has just been joined first. Any thread. */
+void engine_ask(struct engine *e, struct ask *ask);
+
+/*
+ * Takes over a reference to 's' as the running configuration: sizes the
+ * store, opens or moves the control socket.  Any thread.
+ */
+void engine_configure(struct engine *e, struct snapshot *s);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * hook - the query path: whose question is it, is the answer in memory, may
+ * this client have it.  Runs on named's workers, at NS_QUERY_SETUP.
+ *
+ * Neither allocates (but for a query that must wait) nor takes a lock that
+ * I/O holds.  No call of named's that could send, detach or end a query is
+ * made inside an RCU section, since it might end in plugin_destroy().
+ */
+#include <ns/hooks.h>
+
+/* An ns_hook_action_t; 'data' is the view's struct instance. */
+ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <isc/random.h>
+
+#include "common/rcu.h"
+#include "plugin/engine.h"
+#include "plugin/load.h"
+#include "plugin/log.h"
+#include "plugin/thread.h"
+
+const char *const counter_names[COUNTERS] = {
+	[COUNT_QUERIES] = "queries",   [COUNT_HITS] = "hits",
+	[COUNT_MISSES] = "misses",     [COUNT_COALESCED] = "coalesced",
+	[COUNT_STALE] = "stale",       [COUNT_FAILURES] = "failures",
+	[COUNT_REFUSED] = "refused",   [COUNT_LIMITED] = "limited",
+	[COUNT_OVERLOAD] = "overload", [COUNT_RAW] = "raw",
+	[COUNT_RENDERED] = "rendered", [COUNT_ASKED] = "asked",
+	[COUNT_STORED] = "stored",     [COUNT_BAD] = "bad",
+};
+
+/*
+ * The one process-wide handle.  Its locks are never destroyed: a client that
+ * named cancelled may give back its references after the last plugin_destroy.
+ * 'life' serialises start and stop; it is taken before every other lock.
+ */
+static struct process the_process = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.worker_lock = PTHREAD_MUTEX_INITIALIZER,
+	.worker_wake = PTHREAD_COND_INITIALIZER,
+};
+static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
+
+struct process *process_get(void)
+{
+	return &the_process;
+}
+
+uint32_t clock_now_s(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint32_t)ts.tv_sec;
+}
+
+/* -- worker -------------------------------------------------------------- */
+
+void process_work(struct process *p, struct job *job)
+{
+	job->next = NULL;
+	pthread_mutex_lock(&p->worker_lock);
+	bool running = p->worker_running;
+	if (running) {
+		*p->jobs_end = job;
+		p->jobs_end = &job->next;
+		pthread_cond_signal(&p->worker_wake);
+	}
+	pthread_mutex_unlock(&p->worker_lock);
+	if (!running)
+		job->run(job); /* at the very end, or before the start */
+}
+
+/* The next job, waiting for one; NULL when stopped and none is left. */
+static struct job *next_job(struct process *p)
+{
+	pthread_mutex_lock(&p->worker_lock);
+	while (p->jobs == NULL && !p->worker_stop)
+		pthread_cond_wait(&p->worker_wake, &p->worker_lock);
+	struct job *job = p->jobs;
+	if (job == NULL)
+		p->worker_running = false;
+	if (job != NULL) {
+		p->jobs = job->next;
+		if (p->jobs == NULL)
+			p->jobs_end = &p->jobs;
+	}
+	pthread_mutex_unlock(&p->worker_lock);
+	return job;
+}
+
+static void *worker_main(void *arg)
+{
+	struct process *p = arg;
+
+	for (;;) {
+		struct job *job = next_job(p);
+		if (job == NULL)
+			return NULL;
+		job->run(job);
+	}
+}
+
+static int start_worker(struct process *p)
+{
+	p->jobs = NULL;
+	p->jobs_end = &p->jobs;
+	p->worker_stop = false;
+	p->worker_running = true;
+	int rc = thread_start(&p->worker, worker_main, p);
+	if (rc != 0)
+		p->worker_running = false;
+	return rc;
+}
+
+/* Lets it finish what is queued; what comes later runs at once. */
+static void stop_worker(struct process *p)
+{
+	pthread_mutex_lock(&p->worker_lock);
+	p->worker_stop = true;
+	pthread_cond_signal(&p->worker_wake);
+	pthread_mutex_unlock(&p->worker_lock);
+	pthread_join(p->worker, NULL);
+}
+
+/* -- life ---------------------------------------------------------------- */
+
+static void release_parts(struct process *p)
+{
+	flight_table_free(p->flights);
+	p->flights = NULL;
+	store_free(p->store);
+	p->store = NULL;
+	isc_quota_destroy(&p->waiters);
+	isc_mem_destroy(&p->mctx);
+	free(p->config_file);
+	p->config_file = NULL;
+	memset(p->departed, 0, sizeof(p->departed));
+}
+
+/* Makes the parts that need no configuration but the size of the store. */
+static int make_parts(struct process *p, uint64_t cache_size_bytes)
+{
+	p->started_wall_s = time(NULL);
+	atomic_store(&p->now_s, clock_now_s());
+	isc_random_buf(&p->seed, sizeof(p->seed));
+	isc_quota_init(&p->waiters, 10000);
+	isc_mem_create(&p->mctx);
+	isc_mem_setname(p->mctx, "nearzone");
+	int rc = store_new(cache_size_bytes, p->seed, &p->store);
+	if (rc == 0)
+		rc = flight_table_new(&p->flights);
+	if (rc == 0)
+		rc = engine_start(p, &p->engine);
+	if (rc == 0) {
+		rc = start_worker(p);
+		if (rc != 0)
+			engine_stop(p->engine);
+	}
+	if (rc != 0) {
+		p->engine = NULL;
+		release_parts(p);
+	}
+	return rc;
+}
+
+/* First plugin statement: 'instance' has the file. */
+static int start(struct process *p, struct instance *instance, bool fail_hard,
+		 char *why)
+{
+	struct load_report report;
+	struct config *config = NULL;
+	int rc = load_first(instance->config_file, fail_hard, &config, &report);
+
+	if (rc != 0 && fail_hard) {
+		load_report_log(instance->config_file, &report);
+		(void)snprintf(why, ERR_TEXT_MAX, "bad configuration");
+		return rc;
+	}
+	rc = make_parts(p, config != NULL ? config->cache_size_bytes
+					  : LOAD_DEFAULT_CACHE);
+	if (rc != 0) {
+		config_free(config);
+		(void)snprintf(why, ERR_TEXT_MAX, "cannot start: %s",
+			       log_error(rc, (char[LOG_ERROR_MAX]){ 0 }));
+		return rc;
+	}
+	p->config_file = strdup(instance->config_file);
+	p->report = report;
+	load_report_log(instance->config_file, &report);
+	if (config != NULL)
+		rc = load_publish(p, config);
+	if (rc != 0)
+		log_write(ISC_LOG_ERROR, "configuration not in force: %s",
+			  log_error(rc, (char[LOG_ERROR_MAX]){ 0 }));
+	return 0;
+}
+
+int process_add(struct instance *instance, bool fail_hard, char *why)
+{
+	struct process *p = &the_process;
+	int rc = 0;
+
+	pthread_mutex_lock(&life);
+	bool running = p->engine != NULL;
+	if (!running)
+		rc = start(p, instance, fail_hard, why);
+	if (rc == 0)
+		load_attach(p, instance);
+	if (rc == 0) /* at the start: to keep a good copy of the file */
+		process_reload(p);
+	pthread_mutex_unlock(&life);
+	return rc;
+}
+
+static void stop(struct process *p)
+{
+	/* from now on its jobs run at once, on the thread that has one */
+	stop_worker(p);
+	engine_stop(p->engine);
+	load_withdraw(p);
+	p->engine = NULL;
+	rcu_wait();
+	store_retired_free(store_retired(p->store));
+	release_parts(p);
+}
+
+void process_remove(struct instance *instance)
+{
+	struct process *p = &the_process;
+
+	pthread_mutex_lock(&life);
+	bool last = load_detach(p, instance);
+	if (last)
+		stop(p);
+	pthread_mutex_unlock(&life);
+}

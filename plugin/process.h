@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * process - all that outlives an 'rndc reconfig': the cache, the questions
+ * under way, the engine and worker threads, the running configuration.  There
+ * is one in a named, reached through process_get(); it starts with the first
+ * plugin statement and ends with the last.
+ *
+ * Threads and locks
+ *   named's workers  run the hooks: read 'snapshot' and 'map' pointers inside
+ *                    rcu_enter()/rcu_leave(), count with relaxed atomics.
+ *   engine           see engine.h.
+ *   worker           loads configurations, waits for grace periods, frees.
+ *   process lock     guards start, stop, the list of instances and the
+ *                    publishing of a configuration.  Never taken on the query
+ *                    path, and never while waiting for the engine.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dns/acl.h>
+#include <isc/mem.h>
+#include <isc/quota.h>
+
+#include "cacheproxy/flight.h"
+#include "cacheproxy/store.h"
+#include "cacheproxy/zonemap.h"
+#include "common/config.h"
+
+/* What is counted, for the process and for each zone. */
+enum counter {
+	COUNT_QUERIES,	 /* questions for our zones, of any outcome */
+	COUNT_HITS,	 /* answered from memory, fresh */
+	COUNT_MISSES,	 /* had to wait for the origin */
+	COUNT_COALESCED, /* of the misses: joined a question under way */
+	COUNT_STALE,	 /* answered stale, the origin being gone */
+	COUNT_FAILURES,	 /* SERVFAIL: no origin answered, nothing stale */
+	COUNT_REFUSED,	 /* by named's own access rules */
+	COUNT_LIMITED,	 /* by response rate limiting */
+	COUNT_OVERLOAD,	 /* no room to wait: see limits.waiters */
+	COUNT_RAW,	 /* sent as stored */
+	COUNT_RENDERED,	 /* sent through named's renderer */
+	COUNT_ASKED,	 /* questions to origins */
+	COUNT_STORED,	 /* answers kept */
+	COUNT_BAD,	 /* origin answers that were not accepted */
+	COUNTERS,
+};
+
+extern const char *const counter_names[COUNTERS];
+
+/* What belongs to a zone and its origin set, across configurations. */
+struct zone_state {
+	_Atomic uint32_t refs; /* snapshots that have it */
+	_Atomic uint64_t cache_id;
+	_Atomic uint64_t counters[COUNTERS];
+	/* When a view was last seen to serve the same apex itself; 0: never. */
+	_Atomic uint32_t conflict_s;
+};
+
+struct snapshot;
+
+struct job {
+	struct job *next;
+	void (*run)(struct job *job);
+};
+
+struct zone {
+	const struct config_zone *config;
+	struct zone_state *state;
+	struct snapshot *snapshot;
+	unsigned int labels; /* without the root */
+};
+
+/*
+ * An immutable configuration, built.  Counted: maps, flights and waiting
+ * queries hold it.  The worker frees it.
+ */
+struct snapshot {
+	struct job job; /* first */
+	_Atomic uint32_t refs;
+	struct config *config;
+	size_t n;
+	struct zone zone[]; /* in the configuration's order */
+};
+
+/*
+ * The zones of a view: what the hook reads.  Views that select nothing share
+ * one.  Counted by instances, process lock.
+ */
+struct view_map {
+	uint32_t refs;
+	struct zonemap *zones;	   /* -> struct zone */
+	struct snapshot *snapshot; /* a reference */
+};
+
+/* A plugin statement in one view. */
+struct instance {
+	struct instance *next; /* process lock */
+	struct view_map *_Atomic map;
+	dns_acl_t *query_on; /* the view's allow-query-on, NULL: none */
+	size_t n_selected;   /* 0: all zones */
+	char **selected;     /* ids of zones */
+	char *node;
+	char *config_file;
+	char where[160];    /* "named.conf:12" */
+	char *_Atomic view; /* the view's name, once a query came */
+};
+
+/* How the last load of the configuration went; process lock. */
+struct load_report {
+	int64_t wall_s;
+	bool ok;
+	bool last_good; /* runs from the copy in the state directory */
+	size_t n_errs;
+	struct err errs[16];
+};
+
+struct engine;
+
+struct process {
+	isc_mem_t *mctx;
+	uint64_t seed;
+	struct store *store;
+	struct flight_table *flights;
+	struct engine *engine;
+	isc_quota_t waiters;	     /* a quota of our own, see wait.c */
+	uint64_t departed[COUNTERS]; /* of zones that are gone; process lock */
+	_Atomic uint64_t next_cache_id;
+	_Atomic uint32_t now_s;
+	int64_t started_wall_s;
+
+	pthread_mutex_t lock;
+	struct instance *instances;
+	char *config_file;
+	struct view_map *all; /* the map of all zones, NULL: no configuration */
+	struct load_report report;
+
+	pthread_t worker;
+	pthread_mutex_t worker_lock; /* guards the next five, no more */
+	pthread_cond_t worker_wake;
+	struct job *jobs, **jobs_end;
+	bool worker_stop, worker_running;
+	_Atomic bool reload_queued;
+};
+
+struct process *process_get(void);
+
+/*
+ * Adds 'instance' (its parameters filled; taken over on success), starting the
+ * process with the first.  'fail_hard': a bad configuration at start is an
+ * error.  Returns 0 or -errno; 'why' (ERR_TEXT_MAX octets) then says what is
+ * wrong.  Called with named's network paused: a running process only queues a
+ * load.
+ */
+int process_add(struct instance *instance, bool fail_hard, char *why);
+
+/* Takes 'instance' out and frees it; with the last, stops everything. */
+void process_remove(struct instance *instance);
+
+/* Frees an instance that was not added. */
+void instance_free(struct instance *instance);
+
+/* Gives 'job' to the worker thread, in order. Any thread. */
+void process_work(struct process *p, struct job *job);
+
+/*
+ * Loads the configuration file and replaces the running one, or not at all;
+ * worker thread.  Fills p->report.  Returns 0 or -errno.
+ */
+int process_load(struct process *p);
+
+/* Queues process_load() unless one is queued already.  Any thread. */
+void process_reload(struct process *p);
+
+void snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s);
+
+/* Counts one; the process's totals are sums over its zones. */
+static inline void count(const struct zone *zone, enum counter which)
+{
+	atomic_fetch_add_explicit(&zone->state->counters[which], 1,
+				  memory_order_relaxed);
+}
+
+/*
+ * Seconds of the monotonic clock: the store's time.  process_now_s() is what
+ * the engine's timer read a moment ago, and free.
+ */
+uint32_t clock_now_s(void);
+
+static inline uint32_t process_now_s(const struct process *p)
+{
+	return atomic_load_explicit(&p->now_s, memory_order_relaxed);
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/send.h"
+
+#include <string.h>
+
+#include <dns/message.h>
+#include <dns/order.h>
+#include <dns/rcode.h>
+#include <dns/rdataset.h>
+#include <dns/result.h>
+#include <dns/stats.h>
+#include <dns/view.h>
+#include <isc/buffer.h>
+#include <isc/netmgr.h>
+#include <isc/random.h>
+#include <isc/sockaddr.h>
+#include <isc/stats.h>
+#include <ns/client.h>
+#include <ns/server.h>
+#include <ns/stats.h>
+
+#include "plugin/message.h"
+
+#define STALE_TTL_S 30u	 /* RFC 8767 section 5 recommends it */
+#define OPT_ROOM    256u /* options of ours never take more */
+
+static bool has(const ns_client_t *client, unsigned int attribute)
+{
+	return (client->attributes & attribute) != 0;
+}
+
+static bool over_tcp(const ns_client_t *client)
+{
+	return has(client, NS_CLIENTATTR_TCP);
+}
+
+/*
+ * The form that named would have made: it has already put minimal-responses,
+ * the question's type and the EDNS size into these attributes.
+ */
+static const struct store_form *form_for(const ns_client_t *client,
+					 const struct store_entry *e)
+{
+	unsigned int f = 0;
+
+	if (has(client, NS_CLIENTATTR_WANTDNSSEC))
+		f |= STORE_DNSSEC;
+	if ((client->query.attributes & NS_QUERYATTR_NOAUTHORITY) != 0)
+		f |= STORE_NOAUTH;
+	if ((client->query.attributes & NS_QUERYATTR_NOADDITIONAL) != 0)
+		f |= STORE_NOEXTRA;
+	return &e->form[f];
+}
+
+/* The largest message this client can take, as client_allocsendbuf() has it. */
+static uint16_t size_limit(const ns_client_t *client)
+{
+	uint16_t limit = client->udpsize;
+
+	if (over_tcp(client))
+		return SEND_RAW_MAX;
+	if (!has(client, NS_CLIENTATTR_HAVECOOKIE) &&
+	    client->view->nocookieudp < limit)
+		limit = client->view->nocookieudp;
+	return limit < SEND_RAW_MAX ? limit : SEND_RAW_MAX;
+}
+
+static bool minimal_any(const query_ctx_t *qctx)
+{
+	return qctx->qtype == dns_rdatatype_any && qctx->view->minimal_any &&
+	       !over_tcp(qctx->client);
+}
+
+/* What only named's renderer can do for this client or in this view. */
+static bool needs_renderer(const query_ctx_t *qctx)
+{
+	const ns_client_t *client = qctx->client;
+	const dns_view_t *view = qctx->view;
+
+	return client->message->tsigkey != NULL ||
+	       client->message->sig0key != NULL ||
+	       (has(client, NS_CLIENTATTR_WANTPAD) && view->padding > 0) ||
+	       view->sortlist != NULL || !view->msgcompression ||
+	       view->nocasecompress != NULL || minimal_any(qctx) ||
+	       isc_nm_is_http_handle(client->handle);
+}
+
+/* The order in which this view gives out sets of several records. */
+static unsigned int order_of(const query_ctx_t *qctx)
+{
+	const ns_client_t *client = qctx->client;
+
+	if (client->view->order == NULL)
+		return 0;
+	return dns_order_find(client->view->order, client->query.qname,
+			      qctx->qtype, dns_rdataclass_in) &
+	       (DNS_RDATASETATTR_RANDOMIZE | DNS_RDATASETATTR_CYCLIC);
+}
+
+static void put16(uint8_t *at, uint16_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+/* Copies the form and patches all that differs from client to client. */
+static void patch(struct send *s, query_ctx_t *qctx, struct store_entry *e,
+		  const struct store_form *f, uint32_t now_s, bool stale)
+{
+	const ns_client_t *client = qctx->client;
+	const dns_message_t *msg = client->message;
+	const dns_name_t *qname = client->query.qname;
+	const uint16_t *ttls =
+		(const uint16_t *)(const void *)(e->octets + f->ttl);
+
+	memcpy(s->wire, e->octets + f->wire, f->n);
+	s->n = f->n;
+	s->wire[2] |= (msg->flags & DNS_MESSAGEFLAG_RD) != 0 ? 0x01 : 0;
+	s->wire[3] |= (msg->flags & DNS_MESSAGEFLAG_CD) != 0 ? 0x10 : 0;
+	s->wire[3] |= has(client, NS_CLIENTATTR_RA) ? 0x80 : 0;
+	if (f->count[0] + f->count[1] == 0)
+		s->wire[3] |= (msg->flags & DNS_MESSAGEFLAG_AD) != 0 ? 0x20 : 0;
+	put16(s->wire + 6, f->count[0]);
+	put16(s->wire + 8, f->count[1]);
+	put16(s->wire + 10, f->count[2]);
+	memcpy(s->wire + WIRE_HEADER, qname->ndata, qname->length);
+	wire_age(s->wire, ttls, f->n_ttls, store_age_s(e, now_s),
+		 stale ? STALE_TTL_S : 0, stale);
+}
+
+static void turn(struct send *s, struct store_entry *e,
+		 const struct store_form *f, unsigned int order)
+{
+	if (f->n_turns == 0 || order == 0)
+		return;
+	uint32_t first = (order & DNS_RDATASETATTR_RANDOMIZE) != 0
+				 ? isc_random32()
+				 : atomic_fetch_add_explicit(
+					   &e->turns, 1, memory_order_relaxed);
+	for (unsigned int i = 0; i < f->n_turns; i++)
+		wire_turn(s->wire, &f->turn[i], first);
+}
+
+/* Appends the OPT record that named has built for this client. */
+static bool add_opt(struct send *s, ns_client_t *client, uint16_t limit)
+{
+	dns_rdata_t rdata = DNS_RDATA_INIT;
+
+	if (!has(client, NS_CLIENTATTR_WANTOPT))
+		return true;
+	if (ns_client_addopt(client, client->message, &client->opt) !=
+	    ISC_R_SUCCESS)
+		return false;
+	if (dns_rdataset_first(client->opt) != ISC_R_SUCCESS)
+		return false;
+	dns_rdataset_current(client->opt, &rdata);
+	if (rdata.length > OPT_ROOM || s->n + 11u + rdata.length > limit)
+		return false;
+
+	uint8_t *p = s->wire + s->n;
+	p[0] = 0;
+	put16(p + 1, dns_rdatatype_opt);
+	put16(p + 3, client->opt->rdclass);
+	put16(p + 5, (uint16_t)(client->opt->ttl >> 16));
+	put16(p + 7, (uint16_t)client->opt->ttl);
+	put16(p + 9, (uint16_t)rdata.length);
+	if (rdata.length > 0)
+		memcpy(p + 11, rdata.data, rdata.length);
+	s->n = (uint16_t)(s->n + 11u + rdata.length);
+	put16(s->wire + 10, (uint16_t)(get16(s->wire + 10) + 1));
+	return true;
+}
+
+static void drop_opt(ns_client_t *client)
+{
+	if (client->opt == NULL)
+		return;
+	dns_rdataset_disassociate(client->opt);
+	dns_message_puttemprdataset(client->message, &client->opt);
+}
+
+/*
+ * What the stored wire might grow by if named rendered it: it compresses names
+ * only against equal spelling, and this client spells the question in its own
+ * way (RFC 1035 section 4.1.4 leaves that to the server).
+ */
+static unsigned int growth(const query_ctx_t *qctx, const struct store_entry *e,
+			   const struct store_form *f)
+{
+	const dns_name_t *qname = qctx->client->query.qname;
+	const uint8_t *stored = e->octets + f->wire + WIRE_HEADER;
+
+	return memcmp(stored, qname->ndata, qname->length) == 0 ? 0
+								: qname->length;
+}
+
+static bool try_raw(struct send *s, query_ctx_t *qctx, struct store_entry *e,
+		    const struct store_form *f, uint32_t now_s, bool stale)
+{
+	uint16_t limit = size_limit(qctx->client);
+	unsigned int order = 0;
+
+	if (f->n > limit || needs_renderer(qctx))
+		return false;
+	unsigned int room = growth(qctx, e, f);
+	if (room > limit)
+		return false;
+	limit = (uint16_t)(limit - room);
+	if (f->n_turns > 0 || f->fixed_order)
+		order = order_of(qctx);
+	if (f->fixed_order && order != 0)
+		return false;
+	patch(s, qctx, e, f, now_s, stale);
+	turn(s, e, f, order);
+	if (add_opt(s, qctx->client, limit))
+		return true;
+	drop_opt(qctx->client);
+	return false;
+}
+
+void send_prepare(struct send *s, query_ctx_t *qctx, struct store_entry *e,
+		  uint32_t now_s, bool stale)
+{
+	const struct store_form *f = form_for(qctx->client, e);
+
+	if (stale)
+		ns_client_extendederror(qctx->client,
+					e->rcode == dns_rcode_nxdomain
+						? DNS_EDE_STALENXANSWER
+						: DNS_EDE_STALEANSWER,
+					NULL);
+	s->kind = e->kind;
+	s->failed = false;
+	s->raw = try_raw(s, qctx, e, f, now_s, stale);
+	if (s->raw)
+		return;
+
+	struct message_source source = {
+		.wire = e->octets + f->wire,
+		.n = f->n,
+		.count = { f->count[0], f->count[1], f->count[2] },
+		.age_s = store_age_s(e, now_s),
+		.stale = stale,
+		.stale_ttl_s = STALE_TTL_S,
+		.turn = atomic_fetch_add_explicit(&e->turns, 1,
+						  memory_order_relaxed),
+		.first_type_only = minimal_any(qctx),
+	};
+	s->failed = message_fill(qctx, &source) != ISC_R_SUCCESS;
+	qctx->authoritative = e->aa;
+	qctx->client->message->rcode = e->rcode;
+	qctx->client->query.isreferral = e->kind == STORE_REFERRAL;
+}
+
+static void count_one(const ns_client_t *client, isc_statscounter_t counter)
+{
+	ns_stats_increment(client->sctx->nsstats, counter);
+}
+
+/* What named's query_send() and ns_client_send() would have counted. */
+static void count_sent(const struct send *s, const ns_client_t *client)
+{
+	static const isc_statscounter_t by_kind[] = {
+		[STORE_POSITIVE] = ns_statscounter_success,
+		[STORE_NODATA] = ns_statscounter_nxrrset,
+		[STORE_NXDOMAIN] = ns_statscounter_nxdomain,
+		[STORE_REFERRAL] = ns_statscounter_referral,
+		[STORE_FAILURE] = ns_statscounter_failure,
+	};
+	const ns_server_t *server = client->sctx;
+	bool v4 = isc_sockaddr_pf(&client->peeraddr) == AF_INET;
+	isc_stats_t *sizes =
+		over_tcp(client)
+			? (v4 ? server->tcpoutstats4 : server->tcpoutstats6)
+			: (v4 ? server->udpoutstats4 : server->udpoutstats6);
+
+	count_one(client,
+		  over_tcp(client) ? ns_statscounter_tcp : ns_statscounter_udp);
+	count_one(client, (s->wire[2] & 0x04) != 0
+				  ? ns_statscounter_authans
+				  : ns_statscounter_nonauthans);
+	count_one(client, by_kind[s->kind]);
+	count_one(client, ns_statscounter_response);
+	if (client->opt != NULL)
+		count_one(client, ns_statscounter_edns0out);
+	dns_rcodestats_increment(server->rcodestats, s->wire[3] & 0x0f);
+	isc_stats_increment(sizes, s->n / 16 < 256 ? s->n / 16 : 256);
+}
+
+void send_finish(struct send *s, query_ctx_t *qctx, isc_result_t *resp)
+{
+	ns_client_t *client = qctx->client;
+	dns_message_t *msg = client->message;
+
+	if (s->failed) {
+		send_failure(qctx, DNS_EDE_OTHER, "answer not usable", resp);
+		return;
+	}
+	if (!s->raw) {
+		count_one(client, over_tcp(client) ? ns_statscounter_tcp
+						   : ns_statscounter_udp);
+		*resp = ns_query_done(qctx);
+		return;
+	}
+	isc_region_t saved = msg->saved;
+	msg->saved.base = s->wire;
+	msg->saved.length = s->n;
+	count_sent(s, client);
+	ns_client_sendraw(client, msg);
+	msg->saved = saved;
+	client->query.attributes |= NS_QUERYATTR_ANSWERED;
+	if (!client->nodetach)
+		isc_nmhandle_detach(&client->reqhandle);
+	qctx->detach_client = true;
+	*resp = ISC_R_SUCCESS;
+}
+
+void send_failure(query_ctx_t *qctx, uint16_t ede, const char *text,
+		  isc_result_t *resp)
+{
+	ns_client_extendederror(qctx->client, ede, text);
+	qctx->result = DNS_R_SERVFAIL;
+	qctx->line = __LINE__;
+	*resp = ns_query_done(qctx);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/status.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <dns/rdatatype.h>
+#include <isc/netaddr.h>
+#include <isc/sockaddr.h>
+
+#include <json-c/json.h>
+
+#include "common/rcu.h"
+#include "plugin/control.h"
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static void add_number(struct json_object *o, const char *key, uint64_t n)
+{
+	json_object_object_add(o, key, json_object_new_uint64(n));
+}
+
+static void add_bool(struct json_object *o, const char *key, bool yes)
+{
+	json_object_object_add(o, key, json_object_new_boolean(yes));
+}
+
+/* -- loads --------------------------------------------------------------- */
+
+static struct json_object *errors_of(const struct load_report *report,
+				     const char *file)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < report->n_errs; i++) {
+		struct json_object *o = json_object_new_object();
+		add_text(o, "file", file);
+		add_number(o, "line", report->errs[i].line);
+		add_text(o, "path", report->errs[i].path);
+		add_text(o, "text", report->errs[i].text);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+static void add_refusal(struct json_object *o, const struct load_report *report,
+			const char *file)
+{
+	char line[ERR_TEXT_MAX + ERR_PATH_MAX + 64] = "not loaded";
+
+	if (report->n_errs > 0)
+		err_format(&report->errs[0], file, line, sizeof(line));
+	add_text(o, "error", line);
+	json_object_object_add(o, "errors", errors_of(report, file));
+}
+
+struct json_object *status_of_load(struct process *p, int rc)
+{
+	struct json_object *o = json_object_new_object();
+
+	pthread_mutex_lock(&p->lock);
+	add_bool(o, "ok", rc == 0);
+	if (rc == 0 && p->all != NULL) {
+		add_number(o, "serial", p->all->snapshot->config->serial);
+		add_number(o, "zones", p->all->snapshot->n);
+	} else {
+		add_refusal(o, &p->report, p->config_file);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return o;
+}
+
+static struct json_object *status_of_config(struct process *p)
+{
+	struct json_object *o = json_object_new_object();
+
+	pthread_mutex_lock(&p->lock);
+	add_text(o, "file", p->config_file);
+	if (p->all != NULL) {
+		add_number(o, "serial", p->all->snapshot->config->serial);
+		add_number(o, "zones", p->all->snapshot->n);
+		add_number(o, "hostnames",
+			   p->all->snapshot->config->n_hostnames);
+	}
+	add_number(o, "loaded", (uint64_t)p->report.wall_s);
+	add_text(o, "state", p->report.ok ? "ok" : "refused");
+	if (!p->report.ok)
+		add_refusal(o, &p->report, p->config_file);
+	if (p->report.last_good)
+		add_bool(o, "last-good", true);
+	pthread_mutex_unlock(&p->lock);
+	return o;
+}
+
+/* -- the whole ----------------------------------------------------------- */
+
+static struct json_object *status_of_instances(struct process *p)
+{
+	struct json_object *list = json_object_new_array();
+
+	pthread_mutex_lock(&p->lock);
+	for (struct instance *i = p->instances; i != NULL; i = i->next) {
+		struct json_object *o = json_object_new_object();
+		const char *view = atomic_load(&i->view);
+		add_text(o, "view", view != NULL ? view : "(not asked yet)");
+		add_text(o, "statement", i->where);
+		add_text(o, "node", i->node);
+		if (i->n_selected > 0)
+			add_number(o, "zones", i->n_selected);
+		else
+			add_text(o, "zones", "all");
+		json_object_array_add(list, o);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return list;
+}
+
+static struct json_object *status_of_cache(struct process *p)
+{
+	struct json_object *o = json_object_new_object();
+	struct store_stats s;
+
+	store_stats_read(p->store, &s);
+	add_number(o, "entries", s.entries);
+	add_number(o, "bytes", s.bytes);
+	add_number(o, "limit", s.limit_bytes);
+	add_number(o, "put", s.put);
+	add_number(o, "replaced", s.replaced);
+	add_number(o, "evicted", s.evicted);
+	add_number(o, "swept", s.swept);
+	add_number(o, "purged", s.purged);
+	return o;
+}
+
+static struct json_object *counters_json(const uint64_t *counters)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < COUNTERS; i++)
+		add_number(o, counter_names[i], counters[i]);
+	return o;
+}
+
+static void counters_read(const struct zone_state *state, uint64_t *counters)
+{
+	for (size_t i = 0; i < COUNTERS; i++)
+		counters[i] += atomic_load_explicit(&state->counters[i],
+						    memory_order_relaxed);
+}
+
+static struct json_object *status_of_counters(struct engine *e)
+{
+	struct process *p = e->process;
+	struct snapshot *s = e->snapshot;
+	uint64_t counters[COUNTERS];
+
+	pthread_mutex_lock(&p->lock);
+	memcpy(counters, p->departed, sizeof(counters));
+	pthread_mutex_unlock(&p->lock);
+	for (size_t i = 0; s != NULL && i < s->n; i++)
+		counters_read(s->zone[i].state, counters);
+	return counters_json(counters);
+}
+
+static struct json_object *status_of_zones(const struct snapshot *s,
+					   const char *id)
+{
+	struct json_object *list = json_object_new_array();
+	char name[DNAME_TEXT_MAX];
+	size_t listed = 0;
+
+	for (size_t i = 0; i < s->n && listed < STATUS_ZONES_MAX; i++) {
+		const struct zone *z = &s->zone[i];
+		uint64_t counters[COUNTERS] = { 0 };
+		if (id != NULL && strcmp(id, z->config->id) != 0)
+			continue;
+		struct json_object *o = json_object_new_object();
+		add_text(o, "id", z->config->id);
+		(void)dname_print(&z->config->name, name);
+		add_text(o, "name", name);
+		add_number(o, "origins", z->config->n_origins);
+		counters_read(z->state, counters);
+		json_object_object_add(o, "counters", counters_json(counters));
+		json_object_array_add(list, o);
+		listed++;
+	}
+	return list;
+}
+
+/* Zones that some view has itself. */
+static struct json_object *status_of_conflicts(const struct snapshot *s)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < s->n; i++)
+		if (atomic_load(&s->zone[i].state->conflict_s) != 0)
+			json_object_array_add(
+				list,
+				json_object_new_string(s->zone[i].config->id));
+	return list;
+}
+
+static void add_origin(void *arg, const struct origin_stats *stats)
+{
+	static const char *const transports[] = { "tcp", "udp", "tls" };
+	struct json_object *list = arg;
+	struct json_object *o = json_object_new_object();
+	char address[ISC_NETADDR_FORMATSIZE] = "?";
+	isc_sockaddr_t sa;
+	isc_netaddr_t na;
+
+	if (isc_sockaddr_fromsockaddr(
+		    &sa, (const struct sockaddr *)&stats->address) ==
+	    ISC_R_SUCCESS) {
+		isc_netaddr_fromsockaddr(&na, &sa);
+		isc_netaddr_format(&na, address, sizeof(address));
+		add_text(o, "address", address);
+		add_number(o, "port", isc_sockaddr_getport(&sa));
+	}
+	add_text(o, "transport", transports[stats->transport]);
+	add_bool(o, "up", stats->up);
+	add_number(o, "srtt_us", stats->srtt_us);
+	add_number(o, "connections", stats->connections);
+	add_number(o, "in_flight", stats->in_flight);
+	add_number(o, "sent", stats->sent);
+	add_number(o, "answered", stats->answered);
+	add_number(o, "timeouts", stats->timeouts);
+	add_number(o, "failures", stats->failures);
+	add_number(o, "bad", stats->bad);
+	json_object_array_add(list, o);
+}
+
+static struct json_object *status_of_control(const struct engine *e)
+{
+	struct json_object *o = json_object_new_object();
+	struct control_stats s;
+
+	control_stats_read(e->control, &s);
+	add_text(o, "socket", e->control_path);
+	add_number(o, "connections", s.connections);
+	add_number(o, "subscribers", s.subscribers);
+	add_number(o, "requests", s.requests);
+	add_number(o, "refused", s.refused);
+	add_number(o, "errors", s.errors);
+	add_number(o, "events", s.events);
+	add_number(o, "events_dropped", s.events_dropped);
+	return o;
+}
+
+struct json_object *status_of_all(struct engine *e, const char *id)
+{
+	struct process *p = e->process;
+	struct json_object *reply = json_object_new_object();
+	struct json_object *o = json_object_new_object();
+	struct json_object *origins = json_object_new_array();
+
+	add_text(o, "version", PACKAGE_VERSION);
+	add_text(o, "bind", BIND_VERSION);
+	add_number(o, "pid", (uint64_t)getpid());
+	add_number(o, "started", (uint64_t)p->started_wall_s);
+	add_number(o, "uptime_s", (uint64_t)(time(NULL) - p->started_wall_s));
+	json_object_object_add(o, "config", status_of_config(p));
+	json_object_object_add(o, "instances", status_of_instances(p));
+	json_object_object_add(o, "cache", status_of_cache(p));
+	json_object_object_add(o, "counters", status_of_counters(e));
+	add_number(o, "waiting", isc_quota_getused(&p->waiters));
+	add_number(o, "asking", flight_count(p->flights));
+	origins_each(e->origins, add_origin, origins);
+	json_object_object_add(o, "origins", origins);
+	if (e->snapshot != NULL) {
+		json_object_object_add(o, "zones",
+				       status_of_zones(e->snapshot, id));
+		json_object_object_add(o, "conflicts",
+				       status_of_conflicts(e->snapshot));
+	}
+	json_object_object_add(o, "control", status_of_control(e));
+	json_object_object_add(reply, "status", o);
+	return reply;
+}
+
+/* -- one answer ---------------------------------------------------------- */
+
+static const char *state_of(const struct store_entry *e, uint32_t now_s)
+{
+	if (store_fresh(e, now_s))
+		return e->kind == STORE_FAILURE ? "failed" : "fresh";
+	return e->kind != STORE_FAILURE && store_usable_stale(e, now_s)
+		       ? "stale"
+		       : "expired";
+}
+
+static struct json_object *forms_of(const struct store_entry *e)
+{
+	static const struct {
+		unsigned int form;
+		const char *name;
+	} shown[] = {
+		{ 0, "plain" },
+		{ STORE_NOAUTH, "plain, no authority" },
+		{ STORE_NOAUTH | STORE_NOEXTRA, "plain, minimal" },
+		{ STORE_DNSSEC, "dnssec" },
+		{ STORE_DNSSEC | STORE_NOAUTH, "dnssec, no authority" },
+		{ STORE_DNSSEC | STORE_NOAUTH | STORE_NOEXTRA,
+		  "dnssec, minimal" },
+	};
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		const struct store_form *f = &e->form[shown[i].form];
+		struct json_object *o = json_object_new_object();
+		add_text(o, "form", shown[i].name);
+		add_number(o, "octets", f->n);
+		add_number(o, "answer", f->count[0]);
+		add_number(o, "authority", f->count[1]);
+		add_number(o, "additional", f->count[2]);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+static void add_entry(struct json_object *o, const struct store_entry *e,
+		      uint32_t now_s)
+{
+	static const char *const kinds[] = {
+		[STORE_POSITIVE] = "positive", [STORE_NODATA] = "nodata",
+		[STORE_NXDOMAIN] = "nxdomain", [STORE_REFERRAL] = "referral",
+		[STORE_FAILURE] = "failure",
+	};
+	uint32_t age_s = store_age_s(e, now_s);
+	uint64_t end_s = (uint64_t)e->ttl_s + e->stale_s;
+
+	add_text(o, "state", state_of(e, now_s));
+	add_text(o, "kind", kinds[e->kind]);
+	add_number(o, "rcode", e->rcode);
+	add_number(o, "age_s", age_s);
+	add_number(o, "ttl_s", e->ttl_s);
+	add_number(o, "left_s", e->ttl_s > age_s ? e->ttl_s - age_s : 0);
+	add_number(o, "stale_left_s", end_s > age_s ? end_s - age_s : 0);
+	add_number(o, "bytes", e->size_bytes);
+	if (e->kind != STORE_FAILURE)
+		json_object_object_add(o, "forms", forms_of(e));
+}
+
+struct json_object *status_of_entry(struct process *p, const struct zone *zone,
+				    const struct store_key *key)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t hash = store_hash(p->store, key);
+	char name[DNAME_TEXT_MAX];
+	char type[DNS_RDATATYPE_FORMATSIZE];
+	struct dname dname;
+
+	add_text(o, "zone", zone->config->id);
+	if (dname_from_wire(key->name, key->n, &dname) == 0) {
+		(void)dname_print(&dname, name);
+		add_text(o, "name", name);
+	}
+	dns_rdatatype_format(key->qtype, type, sizeof(type));
+	add_text(o, "type", type);
+	rcu_enter();
+	const struct store_entry *e = store_find(p->store, key, hash);
+	if (e != NULL)
+		add_entry(o, e, process_now_s(p));
+	rcu_leave();
+	if (e == NULL)
+		add_text(o, "state",
+			 flight_underway(p->flights, hash, key) ? "asking"
+								: "absent");
+	return o;
+}

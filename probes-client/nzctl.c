@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/nzctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probes-client/local.h"
+#include "probes-client/remote.h"
+
+#ifdef PACKAGE_VERSION
+#define VERSION_TEXT PACKAGE_VERSION
+#else
+#define VERSION_TEXT "(development)"
+#endif
+
+#define SOCKET_DEFAULT "/var/lib/bind/nearzone/control.sock"
+#define SOCKET_ENV     "NEARZONE_SOCKET"
+#define TIMEOUT_MS     10000u
+#define TIMEOUT_MAX_S  86400u
+
+/* Options that only some commands take: bits. */
+enum { TAKES_ZONE = 1, TAKES_SUBTREE = 2, TAKES_COUNT = 4 };
+
+enum option_id {
+	OPT_SOCKET = 256,
+	OPT_TIMEOUT,
+	OPT_JSON,
+	OPT_ZONE,
+	OPT_SUBTREE,
+	OPT_COUNT,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "zone", required_argument, NULL, OPT_ZONE },
+	{ "subtree", required_argument, NULL, OPT_SUBTREE },
+	{ "count", required_argument, NULL, OPT_COUNT },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct command {
+	const char *name;
+	const char *synopsis;
+	const char *summary;
+	const char *details;
+	nzctl_command run;
+	unsigned takes;
+	int args_min, args_max; /* -1: any number */
+};
+
+static const struct command commands[] = {
+	{ "status", "status [--zone ID]", "what the plugin is doing",
+	  "Shows version, configuration, cache, counters, origins and zones;\n"
+	  "of the zones only ID, if given, or the first hundred.\n",
+	  remote_status, TAKES_ZONE, 0, 0 },
+	{ "lookup", "lookup NAME TYPE [--zone ID]",
+	  "what the cache holds for a question",
+	  "Shows the stored answer, its age and its forms.  Nothing is asked\n"
+	  "of an origin.  Exits 1 if the state is 'absent'.\n",
+	  remote_lookup, TAKES_ZONE, 2, 2 },
+	{ "purge", "purge NAME | --subtree NAME | --zone NAME_OR_ID",
+	  "forget stored answers",
+	  "Forgets the answers of NAME; of NAME and all that is below it\n"
+	  "(--subtree); or of a whole zone (--zone).  Exits 0 also when\n"
+	  "there was nothing to forget.\n",
+	  remote_purge, TAKES_ZONE | TAKES_SUBTREE, 0, 1 },
+	{ "check", "check FILE...", "check configuration files",
+	  "Runs the plugin's own checker; needs no running plugin.  Errors go\n"
+	  "to the standard error, 'FILE: ok' to the standard output.  Exits 1\n"
+	  "if any file has an error or cannot be read.\n",
+	  local_check, 0, 1, -1 },
+	{ "reload", "reload", "read the configuration file again",
+	  "Waits until the new configuration is in use, or has been refused:\n"
+	  "then its errors are shown, the old one stays, and the exit is 1.\n",
+	  remote_reload, 0, 0, 0 },
+	{ "watch", "watch [--count N]", "show events as they happen",
+	  "One line an event, until interrupted, N events are shown, or named\n"
+	  "ends.  'dropped=N' says that N events before it were lost because\n"
+	  "they were not read in time.\n",
+	  remote_watch, TAKES_COUNT, 0, 0 },
+	{ "schema", "schema", "print the JSON Schema of the configuration",
+	  "Needs no running plugin.\n", local_schema, 0, 0, 0 },
+	{ "help", "help [COMMAND]", "explain nzctl, or a command", "", NULL, 0,
+	  0, 1 },
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void help_all(void)
+{
+	puts("usage: nzctl [OPTION...] COMMAND [ARGUMENT...]\n"
+	     "Talks to the Nearzone plugin of a running named.\n"
+	     "\n"
+	     "Commands:");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		printf("  %s\n        %s\n", commands[i].synopsis,
+		       commands[i].summary);
+	puts("\n"
+	     "Options:\n"
+	     "  --socket PATH      the plugin's control socket\n"
+	     "                     (default: $" SOCKET_ENV ", or\n"
+	     "                     " SOCKET_DEFAULT ")\n"
+	     "  --timeout SECONDS  how long to wait for an answer (default: "
+	     "10)\n"
+	     "  --json             print JSON, one document a line\n"
+	     "  --help, --version\n"
+	     "\n"
+	     "Exit status:\n"
+	     "  0  done\n"
+	     "  1  the command was refused, a file has errors, or a lookup\n"
+	     "     found nothing\n"
+	     "  2  wrong usage\n"
+	     "  3  the plugin cannot be talked to, or the output cannot be\n"
+	     "     written");
+}
+
+static enum nzctl_exit unknown_command(const char *name)
+{
+	fprintf(stderr, "nzctl: no command '%s'; see 'nzctl help'\n", name);
+	return NZCTL_USAGE;
+}
+
+static enum nzctl_exit help(const char *name)
+{
+	const struct command *command;
+
+	if (name == NULL) {
+		help_all();
+		return NZCTL_DONE;
+	}
+	command = command_find(name);
+	if (command == NULL)
+		return unknown_command(name);
+	printf("usage: nzctl [OPTION...] %s\n%c%s.\n%s", command->synopsis,
+	       command->summary[0] - 'a' + 'A', command->summary + 1,
+	       command->details);
+	return NZCTL_DONE;
+}
+
+/*
+ * Reads a decimal number with up to 'places' places, in units of the last of
+ * them: ("1.5", 3) is 1500.  Returns 0, or -EINVAL: not a number, or beyond
+ * 'max'.
+ */
+static int number_parse(const char *text, unsigned places, uint64_t max,
+			uint64_t *numberp)
+{
+	uint64_t n = 0;
+	bool point = false;
+	const char *p = text;
+
+	for (; *p != '\0'; p++) {
+		if (*p == '.' && !point && places > 0 && p != text &&
+		    p[1] != '\0') {
+			point = true;
+			continue;
+		}
+		if (*p < '0' || *p > '9' || (point && places == 0) ||
+		    n > max / 10)
+			return -EINVAL;
+		n = n * 10 + (uint64_t)(*p - '0');
+		places -= point;
+	}
+	for (; places > 0 && n <= max; places--)
+		n *= 10;
+	if (p == text || n > max)
+		return -EINVAL;
+	*numberp = n;
+	return 0;
+}
+
+static enum nzctl_exit bad_value(const char *option, const char *value,
+				 const char *want)
+{
+	fprintf(stderr, "nzctl: --%s '%s': want %s\n", option, value, want);
+	return NZCTL_USAGE;
+}
+
+static enum nzctl_exit take_number(int id, struct nzctl_options *options)
+{
+	uint64_t n = 0;
+
+	if (id == OPT_COUNT) {
+		if (number_parse(optarg, 0, INT64_MAX, &n) != 0 || n == 0)
+			return bad_value("count", optarg, "a number from 1");
+		options->count = n;
+		return NZCTL_DONE;
+	}
+	if (number_parse(optarg, 3, TIMEOUT_MAX_S * UINT64_C(1000), &n) != 0 ||
+	    n == 0)
+		return bad_value("timeout", optarg, "seconds, 0.001 to 86400");
+	options->timeout_ms = (unsigned)n;
+	return NZCTL_DONE;
+}
+
+/* Reads all options; what is left begins at optind. */
+static enum nzctl_exit take_options(int argc, char **argv,
+				    struct nzctl_options *options,
+				    unsigned *givenp, const char **insteadp)
+{
+	enum nzctl_exit result = NZCTL_DONE;
+	int id;
+
+	while (result == NZCTL_DONE) {
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
+		id = getopt_long(argc, argv, "", long_options, NULL);
+		if (id == -1)
+			break;
+		switch (id) {
+		case OPT_SOCKET:
+			options->socket = optarg;
+			break;
+		case OPT_JSON:
+			options->json = true;
+			break;
+		case OPT_ZONE:
+			options->zone = optarg;
+			*givenp |= TAKES_ZONE;
+			break;
+		case OPT_SUBTREE:
+			options->subtree = optarg;
+			*givenp |= TAKES_SUBTREE;
+			break;
+		case OPT_COUNT:
+			*givenp |= TAKES_COUNT;
+			result = take_number(id, options);
+			break;
+		case OPT_TIMEOUT:
+			result = take_number(id, options);
+			break;
+		case OPT_HELP:
+			*insteadp = "help";
+			break;
+		case OPT_VERSION:
+			*insteadp = "version";
+			break;
+		default: /* getopt has said what is wrong */
+			fputs("nzctl: see 'nzctl help'\n", stderr);
+			result = NZCTL_USAGE;
+		}
+	}
+	return result;
+}
+
+static enum nzctl_exit wrong_usage(const struct command *command)
+{
+	fprintf(stderr, "usage: nzctl [OPTION...] %s\n", command->synopsis);
+	return NZCTL_USAGE;
+}
+
+static enum nzctl_exit run(const struct nzctl_options *options, unsigned given)
+{
+	const struct command *command = command_find(options->command);
+
+	if (command == NULL)
+		return unknown_command(options->command);
+	if ((given & ~command->takes) != 0 ||
+	    options->argc < command->args_min ||
+	    (command->args_max >= 0 && options->argc > command->args_max))
+		return wrong_usage(command);
+	if (command->run == NULL)
+		return help(options->argc > 0 ? options->argv[0] : NULL);
+	return command->run(options);
+}
+
+static enum nzctl_exit nzctl(int argc, char **argv)
+{
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
+	const char *socket = getenv(SOCKET_ENV);
+	struct nzctl_options options = {
+		.socket = socket != NULL && socket[0] != '\0' ? socket
+							      : SOCKET_DEFAULT,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	unsigned given = 0;
+	const char *instead = NULL;
+	enum nzctl_exit result =
+		take_options(argc, argv, &options, &given, &instead);
+
+	if (result != NZCTL_DONE)
+		return result;
+	if (instead != NULL && strcmp(instead, "version") == 0) {
+		puts("nzctl (nearzone) " VERSION_TEXT);
+		return NZCTL_DONE;
+	}
+	if (instead != NULL)
+		return help(optind < argc ? argv[optind] : NULL);
+	if (optind == argc) {
+		fputs("nzctl: no command; see 'nzctl help'\n", stderr);
+		return NZCTL_USAGE;
+	}
+	options.command = argv[optind];
+	options.argc = argc - optind - 1;
+	options.argv = argv + optind + 1;
+	return run(&options, given);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	/* A reader that has gone is a failed write, and is said to be. */
+	sigaction(SIGPIPE, &ignore, NULL);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
+	(void)setlocale(LC_CTYPE, ""); /* which characters are printable */
+	enum nzctl_exit result = nzctl(argc, argv);
+	char text[128];
+	errno = 0;
+	bool lost = ferror(stdout) != 0;
+	if (fclose(stdout) != 0 || lost) {
+		fprintf(stderr, "nzctl: cannot write the output%s%s\n",
+			errno != 0 ? ": " : "",
+			errno != 0 ? strerror_r(errno, text, sizeof(text))
+				   : "");
+		return NZCTL_TROUBLE;
+	}
+	return (int)result;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * nzctl - what its parts share: the command line as read, and how it ends.
+ * One thread; a command runs once and the process ends.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How the process ends; a contract with scripts. */
+enum nzctl_exit {
+	NZCTL_DONE = 0,
+	NZCTL_REFUSED = 1, /* refused, faulty, or not found */
+	NZCTL_USAGE = 2,
+	NZCTL_TROUBLE = 3, /* no talk with the plugin, or output lost */
+};
+
+struct nzctl_options {
+	const char *socket;
+	unsigned timeout_ms;
+	bool json;
+	const char *zone;    /* --zone, or NULL */
+	const char *subtree; /* --subtree, or NULL */
+	uint64_t count;	     /* --count, or 0 */
+	const char *command;
+	int argc; /* what follows the command */
+	char **argv;
+};
+
+typedef enum nzctl_exit (*nzctl_command)(const struct nzctl_options *options);

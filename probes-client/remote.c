@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/remote.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "probes-client/dial.h"
+#include "probes-client/show.h"
+
+#define REQUEST_MAX 65536u /* octets the server takes in a line */
+#define NESTING_MAX 32
+
+/* A request and what came back. */
+struct talk {
+	struct dial *dial;
+	struct slice line; /* the reply as it came */
+	struct json_object *reply;
+};
+
+static void talk_end(struct talk *talk)
+{
+	json_object_put(talk->reply);
+	dial_close(talk->dial);
+}
+
+/* Says what an operator can do about it. */
+static enum nzctl_exit trouble(const struct nzctl_options *options, int rc)
+{
+	const char *path = options->socket;
+	FILE *err = stderr;
+	char text[128];
+
+	fprintf(err, "nzctl: '%s': ", path);
+	if (rc == -ENOENT || rc == -ENOTDIR)
+		fputs("no such socket: is named running with the plugin "
+		      "loaded, and is the socket where 'control.socket' says?",
+		      err);
+	else if (rc == -ECONNREFUSED)
+		fputs("nobody listens there: is named running with the plugin "
+		      "loaded?",
+		      err);
+	else if (rc == -EACCES || rc == -EPERM)
+		fputs("permission denied: is this user in the group of named "
+		      "('bind')?",
+		      err);
+	else if (rc == -ETIMEDOUT)
+		fprintf(err,
+			"no answer within %u.%03u s: is named stopped or very "
+			"busy (or give --timeout more)?",
+			options->timeout_ms / 1000, options->timeout_ms % 1000);
+	else if (rc == -ECONNRESET)
+		fputs("the connection was closed: has named stopped?", err);
+	else if (rc == -EBADMSG)
+		fputs("not an answer of the plugin: is this its control "
+		      "socket?",
+		      err);
+	else if (rc == -EMSGSIZE)
+		fprintf(err, "the answer is longer than %u octets",
+			DIAL_LINE_MAX);
+	else
+		fputs(strerror_r(-rc, text, sizeof(text)), err);
+	fputc('\n', err);
+	return rc == -ENAMETOOLONG ? NZCTL_USAGE : NZCTL_TROUBLE;
+}
+
+/* Returns 0 and the caller's reference to an object; or -EBADMSG, -ENOMEM. */
+static int object_parse(struct slice line, struct json_object **objectp)
+{
+	struct json_tokener *tok = json_tokener_new_ex(NESTING_MAX);
+	if (tok == NULL)
+		return -ENOMEM;
+
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	struct json_object *doc =
+		json_tokener_parse_ex(tok, line.p, (int)line.n);
+	bool whole = json_tokener_get_error(tok) == json_tokener_success &&
+		     json_tokener_get_parse_end(tok) == line.n;
+	json_tokener_free(tok);
+	if (!whole || !json_object_is_type(doc, json_type_object)) {
+		json_object_put(doc);
+		return -EBADMSG;
+	}
+	*objectp = doc;
+	return 0;
+}
+
+static int talk_read(struct talk *talk, bool patient)
+{
+	struct json_object *object;
+	int rc = dial_line(talk->dial, patient, &talk->line);
+
+	if (rc == 0)
+		rc = object_parse(talk->line, &object);
+	if (rc != 0)
+		return rc;
+	json_object_put(talk->reply);
+	talk->reply = object;
+	return 0;
+}
+
+static int talk_start(struct talk *talk, const struct nzctl_options *options,
+		      struct slice request)
+{
+	int rc = dial_open(options->socket, options->timeout_ms, &talk->dial);
+
+	if (rc == 0)
+		rc = dial_send(talk->dial, request);
+	if (rc == 0)
+		rc = talk_read(talk, false);
+	if (rc == 0 &&
+	    !json_object_is_type(json_object_object_get(talk->reply, "ok"),
+				 json_type_boolean))
+		rc = -EBADMSG;
+	return rc;
+}
+
+static void show_json_line(struct slice line)
+{
+	fwrite(line.p, 1, line.n, stdout);
+	fputc('\n', stdout);
+}
+
+/* The reply was "ok": false. */
+static enum nzctl_exit refused(const struct nzctl_options *options,
+			       struct json_object *reply)
+{
+	struct json_object *error = json_object_object_get(reply, "error");
+	struct json_object *errors = json_object_object_get(reply, "errors");
+	size_t n = 0;
+
+	if (json_object_is_type(errors, json_type_array))
+		n = json_object_array_length(errors);
+	for (size_t i = 0; i < n; i++) {
+		show_finding(stderr, json_object_array_get_idx(errors, i));
+		fputc('\n', stderr);
+	}
+	fprintf(stderr, "nzctl: %s: ", options->command);
+	show_text(stderr,
+		  json_object_is_type(error, json_type_string)
+			  ? (struct slice){ json_object_get_string(error),
+					    (size_t)json_object_get_string_len(
+						    error) }
+			  : slice_of("refused"));
+	fputc('\n', stderr);
+	return NZCTL_REFUSED;
+}
+
+/*
+ * Asks; takes over 'request'.  On NZCTL_DONE the reply is in 'talk' and was
+ * "ok"; with --json it has been printed, unless 'quiet'.
+ */
+static enum nzctl_exit ask(struct talk *talk,
+			   const struct nzctl_options *options,
+			   struct json_object *request, bool quiet)
+{
+	size_t n = 0;
+	const char *p = json_object_to_json_string_length(
+		request,
+		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+
+	*talk = (struct talk){ 0 };
+	if (p == NULL || n > REQUEST_MAX) {
+		fputs("nzctl: argument too long\n", stderr);
+		json_object_put(request);
+		return NZCTL_USAGE;
+	}
+	int rc = talk_start(talk, options, (struct slice){ p, n });
+	json_object_put(request);
+	if (rc != 0)
+		return trouble(options, rc);
+
+	bool ok = json_object_get_boolean(
+		json_object_object_get(talk->reply, "ok"));
+	if (options->json && !(ok && quiet))
+		show_json_line(talk->line);
+	if (ok)
+		return NZCTL_DONE;
+	return options->json ? NZCTL_REFUSED : refused(options, talk->reply);
+}
+
+static void add_text(struct json_object *request, const char *key,
+		     const char *text)
+{
+	if (text != NULL)
+		json_object_object_add(request, key,
+				       json_object_new_string(text));
+}
+
+static struct json_object *request_of(const struct nzctl_options *options)
+{
+	struct json_object *request = json_object_new_object();
+
+	add_text(request, "command", options->command);
+	return request;
+}
+
+/* Asks and shows all of the reply, or its 'member' if it has that. */
+static enum nzctl_exit ask_and_show(struct talk *talk,
+				    const struct nzctl_options *options,
+				    struct json_object *request,
+				    const char *member)
+{
+	enum nzctl_exit result = ask(talk, options, request, false);
+	struct json_object *part = NULL;
+
+	if (result != NZCTL_DONE || options->json)
+		return result;
+	if (member != NULL)
+		part = json_object_object_get(talk->reply, member);
+	if (json_object_is_type(part, json_type_object))
+		show_object(stdout, part, NULL);
+	else
+		show_object(stdout, talk->reply, "ok");
+	return NZCTL_DONE;
+}
+
+enum nzctl_exit remote_status(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+	struct talk talk;
+
+	add_text(request, "zone", options->zone);
+	enum nzctl_exit result =
+		ask_and_show(&talk, options, request, "status");
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_lookup(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+	struct talk talk;
+
+	add_text(request, "name", options->argv[0]);
+	add_text(request, "type", options->argv[1]);
+	add_text(request, "zone", options->zone);
+	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
+	if (result == NZCTL_DONE) {
+		struct json_object *state =
+			json_object_object_get(talk.reply, "state");
+
+		if (json_object_is_type(state, json_type_string) &&
+		    strcmp(json_object_get_string(state), "absent") == 0)
+			result = NZCTL_REFUSED;
+	}
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_purge(const struct nzctl_options *options)
+{
+	const char *name = options->argc > 0 ? options->argv[0] : NULL;
+	int n = (name != NULL) + (options->subtree != NULL) +
+		(options->zone != NULL);
+
+	if (n != 1) {
+		fputs("nzctl: purge what? One of NAME, --subtree NAME, "
+		      "--zone NAME_OR_ID\n",
+		      stderr);
+		return NZCTL_USAGE;
+	}
+
+	struct json_object *request = request_of(options);
+	struct talk talk;
+	add_text(request, "name", name);
+	add_text(request, "subtree", options->subtree);
+	add_text(request, "zone", options->zone);
+	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_reload(const struct nzctl_options *options)
+{
+	struct talk talk;
+	enum nzctl_exit result =
+		ask_and_show(&talk, options, request_of(options), NULL);
+
+	talk_end(&talk);
+	return result;
+}
+
+/* Events until there have been enough, the peer ends or nobody listens. */
+static enum nzctl_exit watch(struct talk *talk,
+			     const struct nzctl_options *options)
+{
+	for (uint64_t i = 0; options->count == 0 || i < options->count; i++) {
+		int rc = talk_read(talk, true);
+
+		if (rc != 0)
+			return trouble(options, rc);
+		if (options->json)
+			show_json_line(talk->line);
+		else
+			show_event(stdout, talk->reply);
+		if (fflush(stdout) != 0)
+			return NZCTL_TROUBLE; /* main says why */
+	}
+	return NZCTL_DONE;
+}
+
+enum nzctl_exit remote_watch(const struct nzctl_options *options)
+{
+	struct talk talk;
+	/* The answer to "watch" is no event: not for the output. */
+	enum nzctl_exit result = ask(&talk, options, request_of(options), true);
+
+	if (result == NZCTL_DONE)
+		result = watch(&talk, options);
+	talk_end(&talk);
+	return result;
+}

@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# What the pure parts may call: no clock, randomness, I/O, logging or BIND.
+# Asks the linker, not grep.  Run in the build directory after a build.
+set -u
+export LC_ALL=C
+rc=0
+
+base='malloc|calloc|realloc|aligned_alloc|free|mem(cpy|move|set|cmp|chr)'
+base="$base|str(len|n?cmp|r?chr|n?len)|qsort|bsearch|v?snprintf|__assert_fail"
+runtime='__stack_chk_fail|__(mem(cpy|move|set)|v?snprintf)_chk'
+runtime="$runtime|_GLOBAL_OFFSET_TABLE_|__tls_get_addr"
+runtime="$runtime|__(asan|ubsan|tsan|sanitizer|gcov)_.*"
+pure='common/err common/dname common/units common/utf8 common/jsontext
+	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight'
+
+objects() {
+	for m in "$@"; do
+		echo "${m%/*}/.libs/${m##*/}.o"
+	done
+}
+
+# Pure modules may call each other.
+defined=$(nm $(objects $pure) | awk 'NF == 3 { print $3 }') ||
+	{ echo "FAIL: purity: an object is missing"; exit 1; }
+
+check() { # ALLOWED MODULE...
+	allowed=$1
+	shift
+	for m in "$@"; do
+		bad=$(nm -u "$(objects "$m")" | awk '{ print $2 }' |
+			grep -vxE "$base|$runtime|$allowed" |
+			grep -vxF "$defined")
+		if [ -n "$bad" ]; then
+			echo "FAIL: purity: $m may not call:" $bad
+			rc=1
+		else
+			echo "ok: $m"
+		fi
+	done
+}
+
+# The store's table is large, and its pages are given back: memory, no files.
+pages='mmap|munmap|madvise|sysconf'
+rcu='urcu_bp_.*|cds_lfht_.*|rcu_tsan_anchor'
+check none common/err common/dname common/units common/utf8 common/jsontext
+check none cacheproxy/wire cacheproxy/zonemap
+check "$rcu|$pages" cacheproxy/store
+check "$rcu|pthread_mutex_(init|destroy|lock|unlock)" cacheproxy/flight
+exit $rc

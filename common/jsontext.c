@@ -425,6 +425,7 @@ static int same_find(struct jsontext *json, uint32_t object)
 			    0)
 			same_mark(json, refs[i - 1].node, refs[i].node);
 	if (refs != few)
+		/* cppcheck-suppress autovarInvalidDeallocation */
 		free(refs);
 	return 0;
 }

@@ -117,7 +117,7 @@ static bool is_first(struct fake *fake, const uint8_t *q, size_t n)
 	uint8_t hash = 0;
 
 	for (size_t i = 12; i < n - 15; i++)
-		hash = (uint8_t)(hash * 31 + q[i]);
+		hash = (uint8_t)(hash * 31 + (q[i] | 0x20));
 	return fake->seen[hash]++ == 0;
 }
 

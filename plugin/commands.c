@@ -259,8 +259,13 @@ static void reload_now(struct job *job)
 
 static void do_reload(struct engine *e, struct control_client *client)
 {
-	struct reload *r = calloc(1, sizeof(*r));
+	struct reload *r;
 
+	if (atomic_load(&e->process->stopping)) {
+		control_reply_error(client, "named is stopping");
+		return;
+	}
+	r = calloc(1, sizeof(*r));
 	if (r == NULL) {
 		control_reply_error(client, "out of memory");
 		return;

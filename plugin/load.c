@@ -460,6 +460,8 @@ int process_load(struct process *p)
 	struct config *config = NULL;
 	struct load_report report;
 
+	if (atomic_load(&p->stopping))
+		return -ECANCELED;
 	pthread_mutex_lock(&p->lock);
 	char *file = strdup(p->config_file);
 	pthread_mutex_unlock(&p->lock);

@@ -132,6 +132,8 @@ static void release_parts(struct process *p)
 	free(p->config_file);
 	p->config_file = NULL;
 	memset(p->departed, 0, sizeof(p->departed));
+	atomic_store(&p->reload_queued, false);
+	atomic_store(&p->stopping, false);
 }
 
 /* Makes the parts that need no configuration but the size of the store. */
@@ -211,6 +213,7 @@ int process_add(struct instance *instance, bool fail_hard, char *why)
 
 static void stop(struct process *p)
 {
+	atomic_store(&p->stopping, true);
 	/* from now on its jobs run at once, on the thread that has one */
 	stop_worker(p);
 	engine_stop(p->engine);

@@ -144,6 +144,7 @@ struct process {
 	struct job *jobs, **jobs_end;
 	bool worker_stop, worker_running;
 	_Atomic bool reload_queued;
+	_Atomic bool stopping; /* nothing is loaded any more */
 };
 
 struct process *process_get(void);

@@ -54,6 +54,7 @@ static int text_load(const char *file, struct slice text,
 	return rc;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven arguments, as promised */
 int config_parse(const char *file, const char *text, size_t n,
 		 struct config **configp, struct err *errs, size_t max_errs,
 		 size_t *n_errs)

@@ -278,7 +278,7 @@ static void check_block(struct config_check *c,
 			struct json_object *value)
 {
 	const struct jsontext_node *nodes = c->json->nodes;
-	struct config_value v[SCHEMA_KEYS_MAX];
+	struct config_value v[SCHEMA_KEYS_MAX] = { 0 };
 	size_t before = c->found.total;
 	uint32_t first = node == CONFIG_NO_NODE ? 0 : nodes[node].first;
 

@@ -68,6 +68,7 @@ struct config_check {
 	struct config_step path[JSONTEXT_DEPTH_MAX];
 	size_t depth;
 	struct config_refs servers, services;
+	uint32_t guesses; /* names compared, see config_value.c */
 	struct config_builder *builder;
 	int rc; /* -ENOMEM: the rest is void */
 };

@@ -13,6 +13,8 @@
 #include "common/units.h"
 
 #define ID_MAX 63u
+/* Names compared for guesses: a courtesy that must not take seconds. */
+#define GUESSES_MAX 200000u
 
 static struct slice value_text(struct json_object *value)
 {
@@ -316,10 +318,10 @@ static bool check_ref(struct config_check *c, const struct config_refs *known,
 	if (config_ref_first(known, text) != NULL)
 		return true;
 	config_guess_init(&guess, text);
-	/* Guesses are a courtesy: not for many bad names in a big network. */
-	if (c->found.total < 100)
-		for (size_t i = 0; i < known->n; i++)
-			config_guess_offer(&guess, known->all[i].name);
+	for (size_t i = 0; i < known->n && c->guesses < GUESSES_MAX; i++) {
+		config_guess_offer(&guess, known->all[i].name);
+		c->guesses++;
+	}
 	config_find(c, node, "no %s is called %s%s", what,
 		    config_quote(text, shown),
 		    config_guess_print(&guess, meant));

@@ -13,7 +13,7 @@
 
 struct err {
 	unsigned long line;	 /* 1-based; 0: the whole file */
-	char path[ERR_PATH_MAX]; /* "zones.example.com.origins[0].port" */
+	char path[ERR_PATH_MAX]; /* zones."example.com".origins[0].port */
 	char text[ERR_TEXT_MAX]; /* "out of range, want 1..65535" */
 };
 

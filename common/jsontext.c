@@ -66,14 +66,12 @@ static bool digits(struct scan *s)
 
 static int scan_number(struct scan *s, struct jsontext_node *node)
 {
-	size_t from = s->i;
-	bool zero;
-
 	node->kind = JSONTEXT_INTEGER;
 	if (peek(s, '-'))
 		s->i++;
-	zero = peek(s, '0');
-	from = s->i;
+
+	size_t from = s->i;
+	bool zero = peek(s, '0');
 	if (!digits(s))
 		return fail(s, "want a digit");
 	if (zero && s->i - from > 1)
@@ -106,7 +104,8 @@ static int scan_word(struct scan *s, struct jsontext_node *node)
 
 	for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
 		size_t n = strlen(words[w].word);
-		if (s->n - s->i < n || memcmp(s->p + s->i, words[w].word, n))
+		if (s->n - s->i < n ||
+		    memcmp(s->p + s->i, words[w].word, n) != 0)
 			continue;
 		node->kind = words[w].kind;
 		s->i += n;

@@ -323,6 +323,14 @@ int load_publish(struct process *p, struct config *config)
 
 /* -- instances ----------------------------------------------------------- */
 
+bool load_selects(struct process *p, const struct instance *inst)
+{
+	for (size_t i = 0; p->all != NULL && i < inst->n_selected; i++)
+		if (zone_by_id(p->all->snapshot, inst->selected[i]) == NULL)
+			return false;
+	return true;
+}
+
 void load_attach(struct process *p, struct instance *inst)
 {
 	pthread_mutex_lock(&p->lock);

@@ -28,6 +28,9 @@ void load_report_log(const char *file, const struct load_report *report);
  */
 int load_publish(struct process *p, struct config *config);
 
+/* True if every zone that 'instance' selects is there. */
+bool load_selects(struct process *p, const struct instance *instance);
+
 /* Adds 'instance' to the list, with its map. */
 void load_attach(struct process *p, struct instance *instance);
 

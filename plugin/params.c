@@ -13,10 +13,14 @@ struct reader {
 	char word[PARAMS_WORD_MAX];
 	char *why;
 	size_t size;
+	bool bad; /* next() has said BAD */
+	bool seen_error, seen_mismatch;
 };
 
 static int fail(struct reader *r, const char *what, const char *which)
 {
+	if (r->bad)
+		what = "a string without end, or a word too long, near";
 	(void)snprintf(r->why, r->size, "%s '%s'", what, which);
 	return -EINVAL;
 }
@@ -47,8 +51,10 @@ static void skip_space(struct reader *r)
 static enum token take_word(struct reader *r, const char *from, size_t n,
 			    size_t skip)
 {
-	if (n >= sizeof(r->word))
+	if (n >= sizeof(r->word)) {
+		r->bad = true;
 		return BAD;
+	}
 	memcpy(r->word, from, n);
 	r->word[n] = '\0';
 	r->at = from + n + skip;
@@ -72,8 +78,10 @@ static enum token next(struct reader *r)
 		return SEMICOLON;
 	case '"': {
 		size_t n = strcspn(r->at + 1, "\"");
-		if (r->at[1 + n] != '"')
+		if (r->at[1 + n] != '"') {
+			r->bad = true;
 			return BAD;
+		}
 		return take_word(r, r->at + 1, n, 1);
 	}
 	default:
@@ -118,7 +126,7 @@ static int read_zones(struct reader *r, struct params *p)
 	if (next(r) != OPEN)
 		return fail(r, "a '{' is missing after", "zones");
 	enum token t = next(r);
-	for (; t == WORD; t = next(r)) {
+	for (; t == WORD && r->word[0] != '\0'; t = next(r)) {
 		int rc = add_zone(r, p);
 		if (rc != 0)
 			return rc;
@@ -135,11 +143,15 @@ static int read_zones(struct reader *r, struct params *p)
 }
 
 /* "on-error fail;", "on-error inactive;" and the same for on-mismatch. */
-static int read_policy(struct reader *r, const char *key, bool *fails)
+static int read_policy(struct reader *r, const char *key, bool *seen,
+		       bool *fails)
 {
 	char *value = NULL;
-	int rc = read_string(r, key, &value);
 
+	if (*seen)
+		return fail(r, "given twice:", key);
+	*seen = true;
+	int rc = read_string(r, key, &value);
 	if (rc == 0 && strcmp(value, "fail") == 0)
 		*fails = true;
 	else if (rc == 0 && strcmp(value, "inactive") == 0)
@@ -161,9 +173,11 @@ static int read_one(struct reader *r, struct params *p)
 	if (strcmp(r->word, "zones") == 0)
 		return read_zones(r, p);
 	if (strcmp(r->word, "on-error") == 0)
-		return read_policy(r, "on-error", &p->error_fails);
+		return read_policy(r, "on-error", &r->seen_error,
+				   &p->error_fails);
 	if (strcmp(r->word, "on-mismatch") == 0)
-		return read_policy(r, "on-mismatch", &ignored);
+		return read_policy(r, "on-mismatch", &r->seen_mismatch,
+				   &ignored);
 	return fail(r,
 		    "unknown parameter (want config, node, zones, on-error "
 		    "or on-mismatch):",
@@ -184,9 +198,10 @@ int params_parse(const char *text, struct params *params, char *why,
 	while (rc == 0 && (t = next(&r)) == WORD)
 		rc = read_one(&r, params);
 	if (rc == 0 && t != END)
-		rc = fail(&r, "want a parameter, not what begins with",
-			  t == BAD ? "a string without end"
-				   : "'{', '}' or ';'");
+		rc = fail(&r, "want a parameter, not",
+			  t == OPEN    ? "{"
+			  : t == CLOSE ? "}"
+				       : ";");
 	if (rc == 0 && params->config == NULL)
 		rc = fail(&r, "a parameter is missing:",
 			  "config \"/path/to/nearzone.json\";");

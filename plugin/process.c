@@ -194,23 +194,6 @@ static int start(struct process *p, struct instance *instance, bool fail_hard,
 	return 0;
 }
 
-int process_add(struct instance *instance, bool fail_hard, char *why)
-{
-	struct process *p = &the_process;
-	int rc = 0;
-
-	pthread_mutex_lock(&life);
-	bool running = p->engine != NULL;
-	if (!running)
-		rc = start(p, instance, fail_hard, why);
-	if (rc == 0)
-		load_attach(p, instance);
-	if (rc == 0) /* at the start: to keep a good copy of the file */
-		process_reload(p);
-	pthread_mutex_unlock(&life);
-	return rc;
-}
-
 static void stop(struct process *p)
 {
 	atomic_store(&p->stopping, true);
@@ -222,6 +205,30 @@ static void stop(struct process *p)
 	rcu_wait();
 	store_retired_free(store_retired(p->store));
 	release_parts(p);
+}
+
+int process_add(struct instance *instance, bool fail_hard, char *why)
+{
+	struct process *p = &the_process;
+	int rc = 0;
+
+	pthread_mutex_lock(&life);
+	bool running = p->engine != NULL;
+	if (!running)
+		rc = start(p, instance, fail_hard, why);
+	if (rc == 0 && !running && fail_hard && !load_selects(p, instance)) {
+		(void)snprintf(why, ERR_TEXT_MAX,
+			       "a zone that is selected is not in '%s'",
+			       instance->config_file);
+		stop(p);
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		load_attach(p, instance);
+	if (rc == 0) /* at the start: to keep a good copy of the file */
+		process_reload(p);
+	pthread_mutex_unlock(&life);
+	return rc;
 }
 
 void process_remove(struct instance *instance)

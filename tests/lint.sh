@@ -129,7 +129,7 @@ if [ "$quick" != quick ] && have clang-tidy; then
 	flags="$flags -DPACKAGE_VERSION=\"0\" -DBIND_VERSION=\"0\""
 	# Complaints go to standard output; standard error has only counts.
 	tidy() { # CHECKS, files on stdin
-		xargs -n 2 -P 2 sh -c 'checks=$1 flags=$2; shift 2
+		xargs -n 1 -P 2 sh -c 'checks=$1 flags=$2; shift 2
 			clang-tidy --quiet $checks "$@" -- $flags' \
 			tidy "$1" "$flags" >>"$out" 2>/dev/null
 	}

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand((rc == 0) == (n_errs == 0));
 	for (size_t i = 0; i < n_errs; i++) {
 		char line[ERR_PATH_MAX + ERR_TEXT_MAX + 64];
-		demand(strstr(errs[i].text, "read in two ways") == NULL);
+		demand(strncmp(errs[i].text, "read in two ways", 16) != 0);
 		demand(strncmp(errs[i].text, "json-c", 6) != 0);
 		demand(i == 0 || errs[i - 1].line <= errs[i].line);
 		err_format(&errs[i], "fuzz", line, sizeof(line));

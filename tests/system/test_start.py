@@ -85,6 +85,16 @@ def test_on_error_fail(origin, text):
             assert ask(edge, "www.example.com").answer
 
 
+def test_a_selected_zone_that_is_not_there(origin):
+    select = 'zones { "example.com"; "example.net"; };'
+    edge = new_edge(origin, params=select + " on-error fail;")
+    with pytest.raises(StartFailed, match="selected is not in"):
+        edge.start()
+    with new_edge(origin, params=select) as edge:
+        edge.wait_log(r"nearzone.*'example.net' is not in")
+        assert ask(edge, "www.example.com").answer
+
+
 @pytest.mark.parametrize("params,word", [
     ("no-such-parameter yes;", "no-such-parameter"),
     ("on-error perhaps;", "perhaps"), ("zones;", "zones"),

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -17,66 +19,287 @@
 
 #define ERRS_MAX 64
 
+static struct err errs[ERRS_MAX];
+static size_t n_errs;
+
 static struct config *good(const char *text)
 {
 	struct config *config = NULL;
-	struct err errs[ERRS_MAX];
-	size_t n = 0;
+	int rc = config_parse("a.json", text, strlen(text), &config, errs,
+			      ERRS_MAX, &n_errs);
 
-	int rc = config_parse("f", text, strlen(text), &config, errs, ERRS_MAX,
-			      &n);
 	if (rc != 0)
-		print_message("%s: %s\n", errs[0].path, errs[0].text);
-	assert_int_equal(rc, 0);
+		fail_msg("%s: %s", errs[0].path, errs[0].text);
+	assert_int_equal(n_errs, 0);
+	assert_non_null(config);
 	return config;
 }
 
-static void test_defaults(void **state)
+static void bad(const char *text, size_t max_errs)
 {
-	struct config *c =
-		good("{\"version\":1,\"zones\":{\"Example.COM.\":{"
-		     "\"origins\":[{\"address\":\"192.0.2.53\"}]}}}");
-	const struct config_zone *z = &c->zones[0];
-	const struct config_origin *o = &z->origins[0];
-	struct sockaddr_in sin;
+	struct config *config = NULL;
 
-	(void)state;
-	assert_int_equal(c->n_zones, 1);
-	assert_int_equal(c->cache_size_bytes, 256u << 20);
-	assert_string_equal(c->state_directory, "/var/lib/bind/nearzone");
-	assert_string_equal(c->control_socket,
-			    "/var/lib/bind/nearzone/control.sock");
-	assert_int_equal(c->waiters_max, 10000);
-	assert_string_equal(z->id, "Example.COM.");
-	assert_memory_equal(z->name.wire, "\7example\3com", 13);
-	assert_int_equal(z->ttl_max_s, 86400);
-	assert_int_equal(z->stale_s, 86400);
-	assert_int_equal(o->transport, CONFIG_TCP);
-	assert_int_equal(o->key.n, 0);
-	memcpy(&sin, &o->address, sizeof(sin));
-	assert_int_equal(sin.sin_family, AF_INET);
-	assert_int_equal(ntohs(sin.sin_port), 53);
-	assert_int_equal(sin.sin_addr.s_addr, htonl(0xc0000235));
-	config_free(c);
+	assert_int_equal(config_parse("a.json", text, strlen(text), &config,
+				      errs, max_errs, &n_errs),
+			 -EINVAL);
+	assert_null(config);
 }
 
-static void test_origins_equal(void **state)
+/* One zone with one origin, whose keys are 'origin' and 'zone'. */
+static struct config *one(const char *origin, const char *zone)
 {
-	struct config *c = good(
-		"{\"version\":1,\"zones\":{"
-		"\"a\":{\"origins\":[{\"address\":\"192.0.2.1\"}],\"stale\":0},"
-		"\"b\":{\"origins\":[{\"address\":\"192.0.2.1\",\"port\":53}]},"
-		"\"c\":{\"origins\":[{\"address\":\"192.0.2.1\",\"port\":54}]},"
-		"\"d\":{\"origins\":[{\"address\":\"192.0.2.1\","
-		"\"key\":\"k\"}]},"
-		"\"e\":{\"origins\":[{\"address\":\"192.0.2.1\","
-		"\"transport\":\"udp\"}]}}}");
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{\"version\":1,\"zones\":{\"example.com\":{\"origins\":["
+		 "{\"address\":\"192.0.2.53\"%s}]%s}}}",
+		 origin, zone);
+	return good(text);
+}
+
+static void assert_address(const struct sockaddr_storage *address,
+			   const char *text, unsigned port)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	char out[INET6_ADDRSTRLEN];
+	bool six = address->ss_family == AF_INET6;
+	const void *octets = &in->sin_addr;
+
+	if (six)
+		octets = &in6->sin6_addr;
+	assert_non_null(
+		inet_ntop(address->ss_family, octets, out, sizeof(out)));
+	assert_string_equal(out, text);
+	assert_int_equal(ntohs(six ? in6->sin6_port : in->sin_port), port);
+}
+
+static void has_defaults(void **state)
+{
+	struct config *config = one("", "");
 
 	(void)state;
-	assert_true(config_origins_equal(&c->zones[0], &c->zones[1]));
-	for (size_t i = 2; i < 5; i++)
-		assert_false(config_origins_equal(&c->zones[0], &c->zones[i]));
-	config_free(c);
+	assert_string_equal(config->file, "a.json");
+	assert_int_equal(config->serial, 0);
+	assert_int_equal(config->cache_size_bytes, 256 << 20);
+	assert_string_equal(config->state_directory, CONFIG_STATE_DIRECTORY);
+	assert_string_equal(config->control_socket,
+			    CONFIG_STATE_DIRECTORY "/control.sock");
+	assert_int_equal(config->waiters_max, 10000);
+	assert_int_equal(config->n_zones, 1);
+
+	const struct config_zone *zone = &config->zones[0];
+	assert_string_equal(zone->id, "example.com");
+	assert_int_equal(zone->name.labels, 2);
+	assert_int_equal(zone->ttl_min_s, 0);
+	assert_int_equal(zone->ttl_max_s, 86400);
+	assert_int_equal(zone->ttl_negative_max_s, 3600);
+	assert_int_equal(zone->stale_s, 86400);
+	assert_false(zone->prefetch);
+	assert_int_equal(zone->line, 1);
+	assert_int_equal(zone->n_origins, 1);
+
+	const struct config_origin *origin = &zone->origins[0];
+	assert_address(&origin->address, "192.0.2.53", 53);
+	assert_int_equal(origin->source.ss_family, 0);
+	assert_int_equal(origin->transport, CONFIG_TCP);
+	assert_int_equal(origin->key.n, 0);
+	assert_null(origin->tls_name);
+	assert_null(origin->tls_ca);
+	assert_int_equal(origin->timeout_ms, 2000);
+	config_free(config);
+	config_free(NULL);
+}
+
+static void takes_what_is_given(void **state)
+{
+	struct config *config = good(
+		"{\"version\":1,\"serial\":7,\n"
+		"\"cache\":{\"size\":\"1GiB\",\"state-directory\":\"/s/\"},\n"
+		"\"limits\":{\"waiters\":5},\n"
+		"\"zones\":{\n"
+		"\"inside\":{\"name\":\"Example.ORG.\",\"origins\":["
+		"{\"address\":\"2001:db8::53\",\"transport\":\"tls\","
+		"\"key\":\"Edge-Key\",\"source\":\"2001:db8::1\","
+		"\"tls\":{\"name\":\"ns.example.org\",\"ca-file\":\"/ca\"},"
+		"\"timeout\":\"1500ms\"},"
+		"{\"address\":\"192.0.2.1\",\"port\":54,"
+		"\"transport\":\"udp\"}],\n"
+		"\"ttl\":{\"min\":\"1m\",\"max\":\"1w\",\"negative-max\":5},"
+		"\"stale\":0,\"prefetch\":true}}}");
+
+	(void)state;
+	assert_int_equal(config->serial, 7);
+	assert_int_equal(config->cache_size_bytes, 1 << 30);
+	assert_string_equal(config->state_directory, "/s/");
+	assert_string_equal(config->control_socket, "/s/control.sock");
+	assert_int_equal(config->waiters_max, 5);
+
+	const struct config_zone *zone = &config->zones[0];
+	assert_string_equal(zone->id, "inside");
+	assert_memory_equal(zone->name.wire, "\7example\3org", 13);
+	assert_int_equal(zone->ttl_min_s, 60);
+	assert_int_equal(zone->ttl_max_s, 604800);
+	assert_int_equal(zone->ttl_negative_max_s, 5);
+	assert_int_equal(zone->stale_s, 0);
+	assert_true(zone->prefetch);
+	assert_int_equal(zone->line, 5);
+	assert_int_equal(zone->n_origins, 2);
+
+	const struct config_origin *origin = zone->origins;
+	assert_address(&origin[0].address, "2001:db8::53", 853);
+	assert_address(&origin[0].source, "2001:db8::1", 0);
+	assert_int_equal(origin[0].transport, CONFIG_TLS);
+	assert_memory_equal(origin[0].key.wire, "\10edge-key", 10);
+	assert_string_equal(origin[0].tls_name, "ns.example.org");
+	assert_string_equal(origin[0].tls_ca, "/ca");
+	assert_int_equal(origin[0].timeout_ms, 1500);
+	assert_address(&origin[1].address, "192.0.2.1", 54);
+	assert_int_equal(origin[1].transport, CONFIG_UDP);
+	assert_null(origin[1].tls_name);
+	config_free(config);
+}
+
+static void counts_the_network(void **state)
+{
+	struct config *config = good(
+		"{\"version\":1,\"services\":{\"web\":{\"probe\":\"tcp\"}},"
+		"\"hostnames\":{\"a.example\":{\"servers\":[\"x\",\"z\"]}},"
+		"\"pops\":{\"p\":{\"servers\":{"
+		"\"x\":{\"addresses\":[\"192.0.2.1\"]},"
+		"\"y\":{\"addresses\":[\"192.0.2.2\"]}}},"
+		"\"q\":{\"servers\":{"
+		"\"z\":{\"addresses\":[\"192.0.2.3\"]}}}}}");
+
+	(void)state;
+	assert_int_equal(config->n_zones, 0);
+	assert_int_equal(config->n_services, 1);
+	assert_int_equal(config->n_pops, 2);
+	assert_int_equal(config->n_servers, 3);
+	assert_int_equal(config->n_hostnames, 1);
+	config_free(config);
+}
+
+static void compares_origins(void **state)
+{
+	static const char *const variants[] = {
+		"",
+		",\"port\":54",
+		",\"transport\":\"udp\"",
+		",\"transport\":\"tls\"",
+		",\"transport\":\"tls\",\"tls\":{\"name\":\"a\"}",
+		",\"transport\":\"tls\",\"tls\":{\"name\":\"b\"}",
+		",\"transport\":\"tls\",\"tls\":{\"ca-file\":\"/a\"}",
+		",\"key\":\"k\"",
+		",\"source\":\"192.0.2.1\"",
+		",\"timeout\":\"1s\"",
+		"},{\"address\":\"192.0.2.54\"",
+	};
+	enum { N = sizeof(variants) / sizeof(variants[0]) };
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		struct config *a = one(variants[i], "");
+		for (size_t k = 0; k < N; k++) {
+			struct config *b = one(variants[k], ",\"stale\":1");
+			assert_int_equal(config_origins_equal(&a->zones[0],
+							      &b->zones[0]),
+					 i == k);
+			config_free(b);
+		}
+		config_free(a);
+	}
+}
+
+static void reports_in_order(void **state)
+{
+	/* The overlap is noticed last, and stands in line 2. */
+	const char *text = "{\"version\":1,\"zones\":{\"a\":{\"origins\":1},\n"
+			   "\"A\":{\"origins\":[]}},\n"
+			   "\"serial\":-1,\n"
+			   "\"pops\":[]}";
+
+	(void)state;
+	bad(text, ERRS_MAX);
+	assert_int_equal(n_errs, 5);
+	for (size_t i = 1; i < n_errs; i++)
+		assert_true(errs[i - 1].line <= errs[i].line);
+	assert_string_equal(errs[0].path, "zones.a.origins");
+	assert_string_equal(errs[1].path, "zones.A");
+	assert_string_equal(errs[2].path, "zones.A.origins");
+	assert_string_equal(errs[3].path, "serial");
+	assert_string_equal(errs[4].path, "pops");
+	/* The first ones of the document, not the first ones noticed. */
+	bad(text, 2);
+	assert_int_equal(n_errs, 2);
+	assert_string_equal(errs[0].path, "zones.a.origins");
+	assert_string_equal(errs[1].path, "zones.A");
+	bad(text, 0);
+	assert_int_equal(n_errs, 0);
+	bad("{", 0);
+	assert_int_equal(n_errs, 0);
+}
+
+static void survives_long_names(void **state)
+{
+	enum { LONG = 5000 };
+	char text[LONG + 256], name[LONG + 1];
+
+	(void)state;
+	memset(name, '"', LONG);
+	for (size_t i = 0; i < LONG; i += 2)
+		name[i] = '\\';
+	name[LONG] = '\0';
+	snprintf(text, sizeof(text), "{\"version\":1,\"zones\":{\"%s\":1}}",
+		 name);
+	bad(text, ERRS_MAX);
+	assert_int_equal(n_errs, 2);
+	assert_string_equal(errs[0].text,
+			    "a string of 2500 octets, want 1..255");
+	snprintf(text, sizeof(text), "{\"version\":1,\"%s\":1}", name);
+	bad(text, ERRS_MAX);
+	assert_int_equal(n_errs, 1);
+	assert_non_null(strstr(errs[0].text, "...\""));
+}
+
+static void reads_files(void **state)
+{
+	char directory[] = "/tmp/nearzone-test-XXXXXX";
+	char path[64];
+	struct config *config = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/a", directory);
+	assert_int_equal(config_load(path, &config, errs, 1, &n_errs), -ENOENT);
+	assert_int_equal(n_errs, 1);
+	assert_int_equal(errs[0].line, 0);
+	assert_string_equal(errs[0].text,
+			    "cannot read: No such file or directory");
+	assert_int_equal(config_load(path, &config, NULL, 0, &n_errs), -ENOENT);
+	assert_int_equal(n_errs, 0);
+	assert_int_equal(config_load(directory, &config, errs, 1, &n_errs),
+			 -EISDIR);
+
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(config_load(path, &config, errs, 1, &n_errs), -ENODEV);
+	assert_string_equal(errs[0].text, "not a regular file");
+	unlink(path);
+
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(ftruncate(fileno(f), (off_t)CONFIG_FILE_MAX + 1), 0);
+	assert_int_equal(config_load(path, &config, errs, 1, &n_errs), -EFBIG);
+	assert_int_equal(n_errs, 1);
+	assert_null(config);
+	assert_int_equal(ftruncate(fileno(f), 0), 0);
+	assert_true(fputs("{\"version\":1}", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(config_load(path, &config, errs, 1, &n_errs), 0);
+	assert_string_equal(config->file, path);
+	config_free(config);
+	unlink(path);
+	rmdir(directory);
 }
 
 static const char *source(void)
@@ -96,7 +319,6 @@ static bool ends_with(const char *text, const char *end)
 /* What a load says of 'file', called 'name', a line a finding. */
 static int findings(const char *file, const char *name, char *out, size_t size)
 {
-	static struct err errs[ERRS_MAX];
 	struct config *config = NULL;
 	size_t n = 0;
 	size_t used = 0;
@@ -157,45 +379,93 @@ static size_t each_file(const char *which, bool accepted)
 	return n;
 }
 
-static void test_files(void **state)
+static void holds_every_file(void **state)
 {
 	(void)state;
 	assert_true(each_file("accepted", true) >= 5);
 	assert_true(each_file("rejected", false) >= 50);
 }
 
-static void test_no_file(void **state)
+static void shares_origins_of_many_zones(void **state)
 {
-	struct config *config = NULL;
-	struct err errs[2];
-	size_t n = 0;
+	enum { N = 2000 };
+	size_t max = N * 80 + 64, n = 0;
+	char *text = malloc(max);
 
 	(void)state;
-	assert_int_not_equal(
-		config_load("/nowhere/at/all", &config, errs, 2, &n), 0);
-	assert_int_equal(n, 1);
-	assert_int_equal(errs[0].line, 0);
-	assert_null(config);
+	assert_non_null(text);
+	n += (size_t)snprintf(text, max, "{\"version\":1,\"zones\":{");
+	for (unsigned i = 0; i < N; i++)
+		n += (size_t)snprintf(text + n, max - n,
+				      "%s\"z%u.example\":{\"origins\":["
+				      "{\"address\":\"192.0.2.53\"}]}",
+				      i > 0 ? ",\n" : "", i);
+	snprintf(text + n, max - n, "}}");
+
+	struct config *config = good(text);
+	assert_int_equal(config->n_zones, N);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(config->zones[i].line, i + 1);
+		assert_ptr_equal(config->zones[i].origins,
+				 config->zones[0].origins);
+	}
+	config_free(config);
+	free(text);
 }
 
-static void test_schema(void **state)
+static void prints_its_schema(void **state)
 {
-	char *text = NULL;
+	char *text = NULL, *again = NULL;
 
 	(void)state;
 	assert_int_equal(schema_text(&text), 0);
-	assert_non_null(strstr(text, "\"origins\""));
+	assert_int_equal(schema_text(&again), 0);
+	assert_string_equal(text, again);
+	assert_non_null(strstr(text, "\"negative-max\""));
+	assert_int_equal(text[strlen(text) - 1], '\n');
 	free(text);
+	free(again);
+}
+
+/* Every block has room in the checker's array, and defaults are in range. */
+static void check_block(const struct schema_block *block)
+{
+	assert_true(block->n_keys <= SCHEMA_KEYS_MAX);
+	for (size_t i = 0; i < block->n_keys; i++) {
+		const struct schema_key *key = &block->keys[i];
+		const struct schema_item *is = &key->is;
+		if (is->type == SCHEMA_LIST)
+			is = is->item;
+		if (is->block != NULL)
+			check_block(is->block);
+		if (!key->preset || key->fallback_text != NULL ||
+		    is->type == SCHEMA_WORD || is->type == SCHEMA_BOOL)
+			continue;
+		assert_true(key->fallback >= is->min);
+		assert_true(key->fallback <= is->max);
+	}
+}
+
+static void has_sound_tables(void **state)
+{
+	(void)state;
+	check_block(&schema_root);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_origins_equal),
-		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_no_file),
-		cmocka_unit_test(test_schema),
+		cmocka_unit_test(has_defaults),
+		cmocka_unit_test(takes_what_is_given),
+		cmocka_unit_test(counts_the_network),
+		cmocka_unit_test(compares_origins),
+		cmocka_unit_test(reports_in_order),
+		cmocka_unit_test(survives_long_names),
+		cmocka_unit_test(reads_files),
+		cmocka_unit_test(holds_every_file),
+		cmocka_unit_test(shares_origins_of_many_zones),
+		cmocka_unit_test(prints_its_schema),
+		cmocka_unit_test(has_sound_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,6 +215,14 @@ static void cut_at_border(struct answer_maker *m, uint16_t qtype,
 		m->n_rrsets--;
 }
 
+static bool has_signature(const struct answer_maker *m)
+{
+	for (size_t i = 0; i < m->n_rrsets; i++)
+		if (m->rrset[i].set->type == dns_rdatatype_rrsig)
+			return true;
+	return false;
+}
+
 static enum store_kind kind_of(const struct answer_maker *m)
 {
 	if (m->msg->rcode == dns_rcode_nxdomain)
@@ -396,6 +404,7 @@ enum answer_fault answer_make(struct answer_maker *m,
 		return fault;
 
 	enum store_kind kind = kind_of(m);
+	bool is_signed = has_signature(m);
 	uint32_t ttl_s = life_of(m, zone, kind, key->qtype, source->wall_s);
 	uint16_t flags = (uint16_t)m->msg->flags;
 	answer_forms_choose(m, key->qtype);
@@ -405,6 +414,7 @@ enum answer_fault answer_make(struct answer_maker *m,
 	e->kind = (uint8_t)kind;
 	e->rcode = (uint8_t)m->msg->rcode;
 	e->rrl_labels = rrl_labels(m, kind, &qname, &apex);
+	e->is_signed = is_signed;
 	e->aa = (flags & DNS_MESSAGEFLAG_AA) != 0;
 	e->stored_s = source->now_s;
 	e->ttl_s = ttl_s;

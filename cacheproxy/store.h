@@ -86,6 +86,7 @@ struct store_entry {
 	uint8_t kind;  /* enum store_kind */
 	uint8_t rcode; /* of the answer, 0..15 */
 	bool aa;
+	bool is_signed; /* the origin's answer had signatures */
 	uint16_t qtype;
 	uint8_t name_n;
 	uint8_t rrl_labels; /* labels of the question name, counted from the
@@ -98,6 +99,7 @@ struct store_entry {
 	uint32_t stale_s;	  /* may be served stale so much longer */
 	_Atomic uint32_t retry_s; /* stale: do not ask the origin before */
 	_Atomic uint64_t noted;	  /* for the query path's own use */
+	_Atomic uint64_t steered; /* likewise, see plugin/edit.h */
 	_Atomic uint32_t turns;	  /* counts for cyclic order */
 	uint32_t size_bytes;	  /* of the whole allocation */
 	struct store_form form[STORE_FORMS];

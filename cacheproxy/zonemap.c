@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "cacheproxy/zonemap.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LABELS_MAX    127u
-#define FILTER_BITS   16u /* for each node, at least */
-#define OCTETS(v)     (UINT64_C(0x0101010101010101) * (v))
-#define HASH_MULTIPLY UINT64_C(0x9fb21c651e98df25)
+#include "common/fold.h"
+
+#define LABELS_MAX  127u
+#define FILTER_BITS 16u /* for each node, at least */
 
 /*
  * A suffix of a configured name: "com" and "example.com" for the zone
@@ -46,70 +45,14 @@ struct zonemap {
 	uint8_t *names;
 };
 
-/* Eight octets as a number whose lowest octet is the first. */
-static uint64_t load8(const uint8_t *p)
-{
-	uint64_t w;
-
-	memcpy(&w, p, sizeof(w));
-	return le64toh(w);
-}
-
-/* Folds A-Z in eight octets at once; others, also above 127, stay. */
-static uint64_t fold8(uint64_t w)
-{
-	uint64_t low = w & OCTETS(0x7f);
-	uint64_t above_z = low + OCTETS(0x7f - 'Z');
-	uint64_t from_a = low + OCTETS(0x80 - 'A');
-
-	return w | ((from_a ^ above_z) & ~w & OCTETS(0x80)) >> 2;
-}
-
-/*
- * The 'n' octets (1..8) at 'p', the rest zero.  'end' is that of the name,
- * which has at least 8 octets, so that a whole word can be read.
- */
-static uint64_t word_at(const uint8_t *p, size_t n, const uint8_t *end)
-{
-	uint64_t w =
-		end - p >= 8 ? load8(p) : load8(end - 8) >> 8 * (8 - (end - p));
-
-	return w & ~UINT64_C(0) >> 8 * (8 - n);
-}
-
-/*
- * Case matters not to a hash that knows no bit 0x20.  That other octets than
- * letters meet as well is no matter either: names of zones are compared.
- */
-static uint64_t hash_word(uint64_t h, uint64_t w)
-{
-	h = (h ^ (w & ~OCTETS(0x20))) * HASH_MULTIPLY;
-	return h ^ h >> 32;
-}
-
 /* The hash of a label, length octet included, and of the suffix below it. */
 static uint64_t label_hash(uint64_t h, const uint8_t *label, const uint8_t *end)
 {
 	size_t n = 1 + (size_t)*label;
 
 	for (; n > 8; n -= 8, label += 8)
-		h = hash_word(h, load8(label));
-	return hash_word(h, word_at(label, n, end));
-}
-
-/*
- * Compares the tail of a name, any case, with a folded one of 'n' octets, after
- * which there are 7 more.
- */
-static bool same_folded(const uint8_t *p, const uint8_t *end,
-			const uint8_t *folded, size_t n)
-{
-	for (; n > 8; n -= 8, p += 8, folded += 8)
-		if (fold8(load8(p)) != load8(folded))
-			return false;
-
-	uint64_t w = load8(folded) & ~UINT64_C(0) >> 8 * (8 - n);
-	return fold8(word_at(p, n, end)) == w;
+		h = fold_hash(h, fold_load8(label));
+	return fold_hash(h, fold_word_at(label, n, end));
 }
 
 static bool filter_has(const struct zonemap *map, uint64_t h)
@@ -300,7 +243,7 @@ static const struct zone *zone_at(const struct zonemap *map, size_t i,
 			return other;
 		const struct zone *zone = &map->zone[node->zone];
 		if (zone->n == end - p &&
-		    same_folded(p, end, map->names + zone->at, zone->n))
+		    fold_equal(p, end, map->names + zone->at, zone->n))
 			return zone;
 	}
 	return other;

@@ -19,7 +19,10 @@
 #define CONFIG_FILE_MAX	   (256u << 20) /* octets */
 #define CONFIG_ORIGINS_MAX 16u		/* of one zone */
 #define CONFIG_ZONES_MAX   1000000u
-#define CONFIG_SOCKET_MAX  107u /* octets of a unix socket's path */
+#define CONFIG_SOCKET_MAX  107u	 /* octets of a unix socket's path */
+#define CONFIG_CHOICE_MAX  1024u /* addresses of a family behind a hostname */
+#define CONFIG_NS_MAX	   13u
+#define CONFIG_NONE	   UINT32_MAX /* no service, no POP */
 
 #define CONFIG_STATE_DIRECTORY "/var/lib/bind/nearzone" /* the default */
 
@@ -49,6 +52,87 @@ struct config_zone {
 	unsigned long line;	     /* where the zone begins in the file */
 };
 
+enum config_probe {
+	CONFIG_NOLOAD, /* nobody tests it: always up, load 1 */
+	CONFIG_TCP_CONNECT,
+	CONFIG_HTTP,
+	CONFIG_HTTPS,
+};
+
+/* How a server is tested, and what its load means. */
+struct config_service {
+	const char *id;
+	enum config_probe probe;
+	uint16_t port;	     /* never 0, but with CONFIG_NOLOAD */
+	const char *path;    /* "/health" */
+	const char *host;    /* Host and SNI: as given, else the first hostname
+				that uses the service; NULL: the address */
+	uint16_t status;     /* of a good answer; 0: any 200..399 */
+	const char *body;    /* must be in a good answer; NULL: anything */
+	bool verify;	     /* the certificate */
+	const char *ca_file; /* NULL: the system's */
+	uint32_t interval_ms, timeout_ms;
+	uint32_t max_age_ms; /* older values are unknown */
+	uint8_t jitter_pct;  /* of the interval, 0..50 */
+	uint8_t rise, fall;  /* 1..100 */
+};
+
+struct config_pop {
+	const char *id;
+	bool located;
+	double latitude, longitude; /* degrees, if located */
+	const char *probe;	    /* node that measures there; NULL: any */
+};
+
+struct config_server {
+	const char *id;
+	uint32_t pop;	   /* index into pops */
+	uint32_t weight;   /* 0: gets nothing */
+	uint32_t capacity; /* in the metric of its services; 0: no limit */
+	size_t n_addresses;
+	const struct sockaddr_storage *addresses; /* port 0 */
+	size_t n_services;	  /* 0: all that hostnames ask of it */
+	const uint32_t *services; /* indices */
+};
+
+enum config_fail {
+	CONFIG_FAIL_OPEN,     /* act as if all were up */
+	CONFIG_FAIL_LAST,     /* the one seen up last */
+	CONFIG_FAIL_BACKUP,   /* the backup, whatever its state */
+	CONFIG_FAIL_NODATA,   /* no records */
+	CONFIG_FAIL_SERVFAIL, /* SERVFAIL */
+};
+
+/* In the order in which they are used. */
+enum config_tier { CONFIG_PRIMARY, CONFIG_BACKUP, CONFIG_HIDDEN, CONFIG_TIERS };
+
+/* A name whose A and AAAA records are decided per client. */
+struct config_hostname {
+	const char *id; /* its key in "hostnames", as written */
+	struct dname name;
+	uint32_t service; /* index, or CONFIG_NONE: servers are always up */
+	size_t n_servers[CONFIG_TIERS];
+	const uint32_t *servers[CONFIG_TIERS]; /* indices into servers */
+	uint8_t answers;		       /* 1..16 */
+	uint32_t ttl_s;
+	double weigh_latency, weigh_load, weigh_loss, weigh_bandwidth;
+	uint32_t persist_s; /* 0: not at all */
+	enum config_fail fail;
+	bool ecs; /* believe the client's subnet option */
+	unsigned long line;
+};
+
+/* A domain that has no zone anywhere: its apex is declared here. */
+struct config_domain {
+	struct dname name;
+	size_t n_ns; /* 1..CONFIG_NS_MAX */
+	const struct dname *ns;
+	struct dname contact;	 /* RNAME of the SOA */
+	uint32_t ttl_s;		 /* of SOA and NS */
+	uint32_t negative_ttl_s; /* MINIMUM of the SOA */
+	unsigned long line;
+};
+
 struct config {
 	char *file;	 /* as given to config_load() */
 	uint64_t serial; /* the document's own "serial" */
@@ -58,7 +142,18 @@ struct config {
 	uint32_t waiters_max; /* clients waiting for origins at one time */
 	size_t n_zones;
 	const struct config_zone *zones; /* in the file's order */
-	size_t n_services, n_pops, n_servers, n_hostnames; /* checked only */
+	uint32_t feed_rows;		 /* rows of one batch of the side-car */
+	uint32_t feed_interval_ms;	 /* between batches that are not full */
+	size_t n_services;
+	const struct config_service *services; /* sorted by id, as strcmp */
+	size_t n_pops;
+	const struct config_pop *pops; /* in the file's order */
+	size_t n_servers;
+	const struct config_server *servers; /* sorted by id */
+	size_t n_hostnames;
+	const struct config_hostname *hostnames; /* in the file's order */
+	size_t n_domains;
+	const struct config_domain *domains; /* in the file's order */
 	void *arena; /* internal: owns every string above */
 };
 
@@ -82,3 +177,10 @@ void config_free(struct config *config); /* NULL is fine */
  */
 bool config_origins_equal(const struct config_zone *a,
 			  const struct config_zone *b);
+
+/*
+ * Reads a numeric IPv4 or IPv6 address; the port and every other octet of
+ * '*address' are 0, so that two can be compared by memcmp().  Returns 0; or
+ * -EINVAL, leaving '*address' as it was.
+ */
+int config_address_parse(struct slice text, struct sockaddr_storage *address);

@@ -18,8 +18,9 @@ struct config_builder {
 	struct config_arena *arena;   /* becomes the config's */
 	struct config_arena *scratch; /* lives as long as the builder */
 	struct config_zone *zones;    /* room for all of the document's */
-	struct config_name *zone_names, *hostnames;
-	size_t n_zone_names, n_hostnames;
+	struct config_name *zone_names;
+	size_t n_zone_names;
+	struct config_traffic traffic;
 	/* the blocks that ended last */
 	struct draft drafts[CONFIG_ORIGINS_MAX];
 	size_t n_drafts;
@@ -191,22 +192,6 @@ static int origins_keep(struct config_builder *b, struct config_zone *zone)
 	return rc;
 }
 
-/* Notes a name for the search for overlaps. */
-static int name_keep(struct config_builder *b, struct config_name *names,
-		     size_t *n, const struct dname *name,
-		     const struct config_name *as)
-{
-	struct dname *copy = config_arena_alloc(
-		&b->scratch, offsetof(struct dname, wire) + name->n);
-
-	if (copy == NULL)
-		return -ENOMEM;
-	memcpy(copy, name, offsetof(struct dname, wire) + name->n);
-	names[*n] = *as;
-	names[(*n)++].name = copy;
-	return 0;
-}
-
 /* The name of a zone: its "name", or its key. */
 static int zone_name(struct config_check *c, uint32_t node,
 		     const struct config_value *v, struct dname *name)
@@ -236,7 +221,8 @@ static int zone_built(struct config_check *c, uint32_t node,
 
 	if (zone_name(c, node, v, &name) != 0)
 		return 0;
-	int rc = name_keep(b, b->zone_names, &b->n_zone_names, &name, &as);
+	int rc = config_name_keep(&b->scratch, b->zone_names, &b->n_zone_names,
+				  &name, &as);
 	if (rc != 0 || !clean)
 		return rc;
 
@@ -255,48 +241,6 @@ static int zone_built(struct config_check *c, uint32_t node,
 	if (rc == 0)
 		b->config->n_zones++;
 	return zone->id != NULL ? rc : -ENOMEM;
-}
-
-static void service_built(struct config_check *c, const struct config_value *v)
-{
-	const struct config_value *interval = &v[SERVICE_INTERVAL];
-	const struct config_value *timeout = &v[SERVICE_TIMEOUT];
-
-	if (interval->ok && timeout->ok && timeout->n > interval->n)
-		config_find(c, timeout->given ? timeout->node : interval->node,
-			    "\"timeout\" is longer than \"interval\"");
-	c->builder->config->n_services++;
-}
-
-static void server_built(struct config_check *c, uint32_t node)
-{
-	struct slice name = c->json->nodes[node].key;
-	const struct config_ref *first = config_ref_first(&c->servers, name);
-	char shown[CONFIG_SHOW_MAX];
-
-	if (first != NULL && first->node != node)
-		config_find(c, node, "there is a server %s already, in line %u",
-			    config_quote(name, shown),
-			    (unsigned)c->json->nodes[first->node].line);
-	c->builder->config->n_servers++;
-}
-
-static int hostname_built(struct config_check *c, uint32_t node,
-			  const struct config_value *v)
-{
-	struct config_builder *b = c->builder;
-	const struct config_value *fail = &v[HOSTNAME_FAIL];
-	struct config_name as = { .node = node };
-	struct dname name;
-
-	b->config->n_hostnames++;
-	if (fail->given && fail->ok && slice_is(fail->text, "backup") &&
-	    !v[HOSTNAME_BACKUP].given)
-		config_find(c, fail->node,
-			    "\"fail\": \"backup\" needs \"backup\"");
-	if (dname_parse(c->json->nodes[node].key, &name) != 0)
-		return 0;
-	return name_keep(b, b->hostnames, &b->n_hostnames, &name, &as);
 }
 
 /* The socket, by default in the state directory. */
@@ -334,14 +278,16 @@ static int root_built(struct config_check *c, const struct config_value *v,
 	struct config *config = b->config;
 
 	config_enter(c, slice_of("zones"), 0);
-	config_overlaps(c, b->zone_names, b->n_zone_names, true);
+	config_overlaps(c, b->zone_names, b->n_zone_names, "zone");
 	config_leave(c);
-	config_enter(c, slice_of("hostnames"), 0);
-	config_overlaps(c, b->hostnames, b->n_hostnames, false);
-	config_leave(c);
+	config_traffic_end(c, &b->traffic, b->zone_names, b->n_zone_names,
+			   config->feed_interval_ms);
 
 	config->serial = (uint64_t)v[ROOT_SERIAL].n;
-	return clean ? socket_keep(c) : 0;
+	if (!clean || c->rc != 0)
+		return c->rc;
+	config_traffic_keep(c, &b->traffic, config);
+	return c->rc != 0 ? c->rc : socket_keep(c);
 }
 
 static int cache_built(struct config_builder *b, const struct config_value *v)
@@ -358,6 +304,8 @@ void config_built(struct config_check *c, enum schema_block_id id,
 {
 	struct config_builder *b = c->builder;
 
+	if (config_traffic_built(c, &b->traffic, id, node, v, clean))
+		return;
 	switch (id) {
 	case SCHEMA_ROOT:
 		c->rc = root_built(c, v, clean);
@@ -385,26 +333,16 @@ void config_built(struct config_check *c, enum schema_block_id id,
 	case SCHEMA_TTL:
 		ttl_built(c, v);
 		return;
-	case SCHEMA_ONE_SERVICE:
-		service_built(c, v);
+	case SCHEMA_FEED:
+		b->config->feed_rows = (uint32_t)v[FEED_ROWS].n;
+		b->config->feed_interval_ms = (uint32_t)v[FEED_INTERVAL].n;
 		return;
-	case SCHEMA_POP:
-		b->config->n_pops++;
+	default: /* config_traffic_built() has taken it */
 		return;
-	case SCHEMA_ONE_SERVER:
-		server_built(c, node);
-		return;
-	case SCHEMA_HOSTNAME:
-		c->rc = hostname_built(c, node, v);
-		return;
-	case SCHEMA_EXPECT:
-	case SCHEMA_WEIGH:
-		return; /* nothing to keep yet */
 	}
 }
 
-/* Members of the document's 'key', or 0 if there are too many or none. */
-static size_t members(const struct jsontext *json, const char *key)
+size_t config_members(const struct jsontext *json, const char *key)
 {
 	uint32_t node = jsontext_member(json, 0, key);
 	const struct jsontext_node *at = &json->nodes[node];
@@ -418,8 +356,7 @@ static size_t members(const struct jsontext *json, const char *key)
 int config_builder_new(const char *file, const struct jsontext *json,
 		       struct config_builder **builderp)
 {
-	size_t n_zones = members(json, "zones");
-	size_t n_hostnames = members(json, "hostnames");
+	size_t n_zones = config_members(json, "zones");
 	struct config_builder *b = calloc(1, sizeof(*b));
 
 	if (b == NULL)
@@ -428,10 +365,10 @@ int config_builder_new(const char *file, const struct jsontext *json,
 	b->zones =
 		config_arena_alloc(&b->arena, n_zones * sizeof(*b->zones) + 1);
 	b->zone_names = calloc(n_zones + 1, sizeof(*b->zone_names));
-	b->hostnames = calloc(n_hostnames + 1, sizeof(*b->hostnames));
+	int rc = config_traffic_init(&b->traffic, &b->arena, json);
 	char *name = config_arena_text(&b->arena, slice_of(file));
 	if (b->config == NULL || b->zones == NULL || b->zone_names == NULL ||
-	    b->hostnames == NULL || name == NULL) {
+	    name == NULL || rc != 0) {
 		config_builder_free(b);
 		return -ENOMEM;
 	}
@@ -439,6 +376,11 @@ int config_builder_new(const char *file, const struct jsontext *json,
 	b->config->zones = b->zones;
 	*builderp = b;
 	return 0;
+}
+
+int config_builder_refs(struct config_check *c)
+{
+	return config_traffic_refs(&c->builder->traffic, c);
 }
 
 struct config *config_builder_done(struct config_builder *b)
@@ -460,7 +402,7 @@ void config_builder_free(struct config_builder *b)
 	config_arena_free(b->scratch);
 	free(b->config);
 	free(b->zone_names);
-	free(b->hostnames);
+	config_traffic_fini(&b->traffic);
 	free(b);
 }
 

@@ -86,9 +86,30 @@ static void check_unique(struct config_check *c, uint32_t node,
 	free(refs);
 }
 
+/* Room for 'n' more elements of lists. */
+static bool elements_room(struct config_check *c, size_t n)
+{
+	size_t want = c->n_elements + n;
+
+	if (want <= c->elements_max)
+		return true;
+	want = want < 64 ? 64 : 2 * want;
+	struct config_value *more =
+		realloc(c->elements, want * sizeof(*c->elements));
+	if (more == NULL) {
+		c->rc = -ENOMEM;
+		return false;
+	}
+	c->elements = more;
+	c->elements_max = want;
+	return true;
+}
+
+/* The elements stay in c->elements until their block has been built. */
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the schema is */
 static void check_list(struct config_check *c, const struct schema_item *list,
-		       uint32_t node, struct json_object *value)
+		       uint32_t node, struct json_object *value,
+		       struct config_value *out)
 {
 	const struct jsontext_node *at = &c->json->nodes[node];
 	uint32_t element = at->first;
@@ -97,13 +118,21 @@ static void check_list(struct config_check *c, const struct schema_item *list,
 	if (at->n < (uint64_t)list->min || at->n > (uint64_t)list->max)
 		config_find(c, node, "%" PRIu32 " elements, want %s", at->n,
 			    config_range_print(list, range, sizeof(range)));
-	for (uint32_t i = 0; i < at->n && i < (uint64_t)list->max; i++) {
+	size_t n = at->n < (uint64_t)list->max ? at->n : (size_t)list->max;
+	if (!elements_room(c, n))
+		return;
+	out->first = c->n_elements;
+	out->count = n;
+	c->n_elements += n;
+	for (uint32_t i = 0; i < n && c->rc == 0; i++) {
 		const struct schema_item *item =
 			list->tuple ? &list->item[i] : list->item;
+		struct config_value one;
 		config_enter(c, none, i);
 		check_item(c, item, element,
-			   json_object_array_get_idx(value, i), NULL);
+			   json_object_array_get_idx(value, i), &one);
 		config_leave(c);
+		c->elements[out->first + i] = one;
 		element = c->json->nodes[element].next;
 	}
 	if (list->unique)
@@ -201,7 +230,7 @@ static void check_item(struct config_check *c, const struct schema_item *item,
 	if (kind != wanted)
 		config_want(c, item, node);
 	else if (item->type == SCHEMA_LIST)
-		check_list(c, item, node, value);
+		check_list(c, item, node, value, out);
 	else if (item->type == SCHEMA_MAP)
 		check_map(c, item, node);
 	else
@@ -280,6 +309,7 @@ static void check_block(struct config_check *c,
 	const struct jsontext_node *nodes = c->json->nodes;
 	struct config_value v[SCHEMA_KEYS_MAX] = { 0 };
 	size_t before = c->found.total;
+	size_t elements = c->n_elements;
 	uint32_t first = node == CONFIG_NO_NODE ? 0 : nodes[node].first;
 
 	for (size_t i = 0; i < block->n_keys; i++)
@@ -297,6 +327,7 @@ static void check_block(struct config_check *c,
 	}
 	if (c->rc == 0)
 		config_built(c, block->id, node, v, c->found.total == before);
+	c->n_elements = elements;
 }
 
 /* Adds the names of the members of object 'node' to 'refs'. */
@@ -364,6 +395,8 @@ void config_check_all(struct config_check *c)
 
 	c->tokener = json_tokener_new_ex(JSONTEXT_DEPTH_MAX + 1);
 	c->rc = c->tokener != NULL ? refs_collect(c) : -ENOMEM;
+	if (c->rc == 0)
+		c->rc = config_builder_refs(c);
 	if (c->rc == 0) {
 		json_tokener_set_flags(c->tokener,
 				       JSON_TOKENER_STRICT |
@@ -376,4 +409,5 @@ void config_check_all(struct config_check *c)
 	json_tokener_free(c->tokener);
 	free(c->services.all);
 	free(c->servers.all);
+	free(c->elements);
 }

@@ -3,8 +3,9 @@
 /*
  * config_int - what the parts of config share: config.c (files, life),
  * config_check.c (walks the document along the schema), config_value.c (one
- * value), config_find.c (findings and paths), config_build.c (makes the
- * struct config, and checks what concerns several values).
+ * value), config_find.c (findings and paths), config_build.c and
+ * config_traffic.c (make the struct config, and check what concerns several
+ * values).
  *
  * The text is read twice: by jsontext, whole, for lines and duplicates, and by
  * json-c, for values: one block of the document, or one member of a map, at a
@@ -26,11 +27,13 @@ struct json_object;
 
 /* The value of one key of a block, given or by default. */
 struct config_value {
-	bool given;	   /* it is in the document (and not null) */
-	bool ok;	   /* and as the schema wants it, or a default */
-	uint32_t node;	   /* where; only if given */
-	int64_t n;	   /* INTEGER, DURATION, SIZE, BOOL, WORD */
-	struct slice text; /* strings: decoded; p NULL: none */
+	bool given;	     /* it is in the document (and not null) */
+	bool ok;	     /* and as the schema wants it, or a default */
+	uint32_t node;	     /* where; only if given */
+	int64_t n;	     /* INTEGER, DURATION, SIZE, BOOL, WORD */
+	double d;	     /* NUMBER */
+	size_t first, count; /* LIST: its elements in config_check.elements */
+	struct slice text;   /* strings: decoded; p NULL: none */
 };
 
 /* A step of the path to where we are. */
@@ -69,6 +72,9 @@ struct config_check {
 	size_t depth;
 	struct config_refs servers, services;
 	uint32_t guesses; /* names compared, see config_value.c */
+	/* of the lists in the blocks that we are in */
+	struct config_value *elements;
+	size_t n_elements, elements_max;
 	struct config_builder *builder;
 	int rc; /* -ENOMEM: the rest is void */
 };
@@ -116,7 +122,6 @@ void config_value_preset(const struct schema_key *key,
 			 struct config_value *out);
 void config_want(struct config_check *c, const struct schema_item *item,
 		 uint32_t node);
-int config_address_parse(struct slice text, struct sockaddr_storage *address);
 
 /* config_check.c: leaves findings, or 'rc' if it cannot even look. */
 void config_check_all(struct config_check *c);
@@ -138,6 +143,9 @@ int config_builder_new(const char *file, const struct jsontext *json,
 void config_built(struct config_check *c, enum schema_block_id id,
 		  uint32_t node, const struct config_value *v, bool clean);
 
+/* Makes room, once it is known how many names there are to refer to. */
+int config_builder_refs(struct config_check *c);
+
 /* Ends the builder, and returns what it made. */
 struct config *config_builder_done(struct config_builder *builder);
 
@@ -152,11 +160,62 @@ struct config_name {
 };
 
 /*
- * Finds zones ('zones') or hostnames that have the same name.  The path is at
+ * Finds those of 'what' ("zone") that have the same name.  The path is at
  * their map.  Sorts 'names'.
  */
 void config_overlaps(struct config_check *c, struct config_name *names,
-		     size_t n, bool zones);
+		     size_t n, const char *what);
+
+/* The one called 'name' in the sorted list, or NULL. */
+const struct config_name *config_name_find(const struct config_name *names,
+					   size_t n, const struct dname *name);
+
+/* config_traffic.c: services, POPs, servers, hostnames, domains */
+struct config_traffic {
+	struct config_arena **arena; /* the config's */
+	struct config_service *services;
+	struct config_server *servers;
+	struct config_pop *pops;
+	struct config_hostname *hostnames;
+	struct config_domain *domains;
+	uint32_t *hostname_nodes, *domain_nodes;
+	size_t n_pops, n_hostnames, n_domains; /* good ones so far */
+	struct config_name *hostname_names, *domain_names;
+	size_t n_hostname_names, n_domain_names;
+	struct config_arena *scratch;
+	uint32_t *seen; /* of each server: the last hostname that named it */
+	uint32_t turn;	/* of that */
+	/* the blocks that ended last */
+	uint16_t status;
+	struct slice body;
+	double weigh[4];
+};
+
+/* Room for so many; 0 or -ENOMEM. */
+int config_traffic_init(struct config_traffic *t, struct config_arena **arena,
+			const struct jsontext *json);
+int config_traffic_refs(struct config_traffic *t, struct config_check *c);
+void config_traffic_fini(struct config_traffic *t);
+
+/* As config_built(), for blocks of ours; false: it is none. */
+bool config_traffic_built(struct config_check *c, struct config_traffic *t,
+			  enum schema_block_id id, uint32_t node,
+			  const struct config_value *v, bool clean);
+
+/* When all are there: what concerns several, and the result. */
+void config_traffic_end(struct config_check *c, struct config_traffic *t,
+			const struct config_name *zones, size_t n_zones,
+			uint32_t feed_interval_ms);
+void config_traffic_keep(struct config_check *c, struct config_traffic *t,
+			 struct config *config);
+
+/* Shared by the two builders: notes a name for the search for overlaps. */
+int config_name_keep(struct config_arena **scratch, struct config_name *names,
+		     size_t *n, const struct dname *name,
+		     const struct config_name *as);
+
+/* Members of the document's 'key', or 0 if there are too many or none. */
+size_t config_members(const struct jsontext *json, const char *key);
 
 /* config_arena.c: memory that is freed all at once. */
 struct config_arena;

@@ -147,11 +147,11 @@ static bool check_integer(struct config_check *c,
 }
 
 static bool check_number(struct config_check *c, const struct schema_item *item,
-			 uint32_t node, struct json_object *value)
+			 uint32_t node, struct json_object *value,
+			 struct config_value *out)
 {
-	double d = json_object_get_double(value);
-
-	if (d >= (double)item->min && d <= (double)item->max)
+	out->d = json_object_get_double(value);
+	if (out->d >= (double)item->min && out->d <= (double)item->max)
 		return true;
 	out_of_range(c, item, node, value);
 	return false;
@@ -407,7 +407,7 @@ void config_value_check(struct config_check *c, const struct schema_item *item,
 		out->ok = check_integer(c, item, node, value, out);
 		return;
 	case SCHEMA_NUMBER:
-		out->ok = check_number(c, item, node, value);
+		out->ok = check_number(c, item, node, value, out);
 		return;
 	case SCHEMA_DURATION:
 	case SCHEMA_SIZE:
@@ -420,7 +420,9 @@ void config_value_check(struct config_check *c, const struct schema_item *item,
 
 void config_value_preset(const struct schema_key *key, struct config_value *out)
 {
-	*out = (struct config_value){ .ok = true, .n = key->fallback };
+	*out = (struct config_value){ .ok = true,
+				      .n = key->fallback,
+				      .d = (double)key->fallback };
 	if (key->fallback_text != NULL)
 		out->text = slice_of(key->fallback_text);
 }

@@ -57,13 +57,14 @@
 
 /* The order of enum config_transport. */
 static const char *const transports[] = { "tcp", "udp", "tls", NULL };
-static const char *const probes[] = { "none",  "icmp", "tcp",  "http",
-				      "https", "dns",  "ftp",  "ftps",
-				      "smtp",  "rtsp", "snmp", NULL };
+/* The order of enum config_probe. */
+static const char *const probes[] = { "noload", "tcp", "http", "https", NULL };
+/* The order of enum config_fail. */
 static const char *const fails[] = { "open",   "last",	   "backup",
 				     "nodata", "servfail", NULL };
 
 static const struct schema_item address = ONE(SCHEMA_ADDRESS);
+static const struct schema_item dname = ONE(SCHEMA_DNAME);
 static const struct schema_item server_ref = ONE(SCHEMA_SERVER);
 static const struct schema_item service_ref = ONE(SCHEMA_SERVICE);
 static const struct schema_item degrees[] = { NUMBER(-90, 90),
@@ -109,6 +110,19 @@ static const struct schema_key limits_keys[] = {
 			     PRESET(10000) },
 };
 static const struct schema_block limits = { SCHEMA_LIMITS, KEYS(limits_keys) };
+
+static const struct schema_key feed_keys[] = {
+	[FEED_ROWS] = { .name = "rows",
+			.about = "Results in one batch of the side-car",
+			.is = INTEGER(1, 400),
+			PRESET(200) },
+	[FEED_INTERVAL] = { .name = "interval",
+			    .about = "How long a batch that is not full waits; "
+				     "a change of state does not wait",
+			    .is = DURATION(50, 60000),
+			    PRESET(1000) },
+};
+static const struct schema_block feed = { SCHEMA_FEED, KEYS(feed_keys) };
 
 static const struct schema_key tls_keys[] = {
 	[TLS_NAME] = { .name = "name",
@@ -209,12 +223,14 @@ static const struct schema_key zone_keys[] = {
 static const struct schema_block zone = { SCHEMA_ZONE, KEYS(zone_keys) };
 
 static const struct schema_key expect_keys[] = {
-	{ .name = "status",
-	  .about = "The status code that a good server answers with",
-	  .is = INTEGER(100, 599) },
-	{ .name = "body",
-	  .about = "Text that must be in a good answer",
-	  .is = TEXT(1, 1024) },
+	[EXPECT_STATUS] = { .name = "status",
+			    .about = "The status code that a good server "
+				     "answers with; "
+				     "without it, any from 200 to 399",
+			    .is = INTEGER(100, 599) },
+	[EXPECT_BODY] = { .name = "body",
+			  .about = "Text that must be in a good answer",
+			  .is = TEXT(1, 1024) },
 };
 static const struct schema_block expect = { SCHEMA_EXPECT, KEYS(expect_keys) };
 
@@ -256,65 +272,99 @@ static const struct schema_key service_keys[] = {
 				   "Bad tests in a row that take a server down",
 			   .is = INTEGER(1, 100),
 			   PRESET(3) },
+	[SERVICE_HOST] = { .name = "host",
+			   .about = "The name to ask for (Host and SNI); "
+				    "without it, "
+				    "the first hostname that uses the service",
+			   .is = ONE(SCHEMA_DNAME) },
+	[SERVICE_VERIFY] = { .name = "verify",
+			     .about = "Whether the certificate is checked",
+			     .is = ONE(SCHEMA_BOOL),
+			     PRESET(1) },
+	[SERVICE_CA_FILE] = { .name = "ca-file",
+			      .about = "File (PEM) of the authorities trusted "
+				       "to sign "
+				       "it; without it, the system's",
+			      .is = { .type = SCHEMA_PATH,
+				      .min = 1,
+				      .max = 1024 } },
+	[SERVICE_MAX_AGE] = { .name = "max-age",
+			      .about = "Older results count as unknown; "
+				       "without it, "
+				       "three intervals, a timeout and the "
+				       "feed's interval",
+			      .is = DURATION(1000, DAY_MS) },
+	[SERVICE_JITTER] = { .name = "jitter",
+			     .about = "How much an interval varies, in per "
+				      "cent of it",
+			     .is = INTEGER(0, 50),
+			     PRESET(10) },
 };
 static const struct schema_block service = { SCHEMA_ONE_SERVICE,
 					     KEYS(service_keys) };
 
 static const struct schema_key server_keys[] = {
-	{ .name = "addresses",
-	  .about = "Its addresses, of both families",
-	  .is = SET(address, 1, 16),
-	  .required = true },
-	{ .name = "weight",
-	  .about = "Its share among servers that are as good; 0: none",
-	  .is = INTEGER(0, 10000),
-	  PRESET(1) },
-	{ .name = "capacity",
-	  .about = "The load that it can bear, in its services' metric",
-	  .is = INTEGER(1, 1000000000) },
-	{ .name = "services",
-	  .about = "The services that it offers; without it, all that a "
-		   "hostname asks of it",
-	  .is = SET(service_ref, 1, 64) },
+	[SERVER_ADDRESSES] = { .name = "addresses",
+			       .about = "Its addresses, of both families",
+			       .is = SET(address, 1, 16),
+			       .required = true },
+	[SERVER_WEIGHT] = { .name = "weight",
+			    .about = "Its share among servers that are as "
+				     "good; 0: none",
+			    .is = INTEGER(0, 10000),
+			    PRESET(1) },
+	[SERVER_CAPACITY] = { .name = "capacity",
+			      .about = "The load that it can bear, in its "
+				       "services' metric",
+			      .is = INTEGER(1, 1000000000) },
+	[SERVER_SERVICES] = { .name = "services",
+			      .about = "The services that it offers; without "
+				       "it, all that "
+				       "a hostname asks of it",
+			      .is = SET(service_ref, 1, 64) },
 };
 static const struct schema_block server = { SCHEMA_ONE_SERVER,
 					    KEYS(server_keys) };
 
 static const struct schema_key pop_keys[] = {
-	{ .name = "location",
-	  .about = "Latitude and longitude in degrees, north and east positive",
-	  .is = { .type = SCHEMA_LIST,
-		  .tuple = true,
-		  .item = degrees,
-		  .min = 2,
-		  .max = 2 } },
-	{ .name = "probe",
-	  .about = "The node that measures from there",
-	  .is = ONE(SCHEMA_ID) },
-	{ .name = "servers",
-	  .about = "The servers there, by name; a name is used once in the "
-		   "whole network",
-	  .is = MAP(SCHEMA_ID, server, 100000) },
+	[POP_LOCATION] = { .name = "location",
+			   .about = "Latitude and longitude in degrees, north "
+				    "and east positive",
+			   .is = { .type = SCHEMA_LIST,
+				   .tuple = true,
+				   .item = degrees,
+				   .min = 2,
+				   .max = 2 } },
+	[POP_PROBE] = { .name = "probe",
+			.about = "The node that tests the servers there; "
+				 "without it, every node does",
+			.is = ONE(SCHEMA_ID) },
+	[POP_SERVERS] = { .name = "servers",
+			  .about = "The servers there, by name; a name is used "
+				   "once in the "
+				   "whole network",
+			  .is = MAP(SCHEMA_ID, server, 100000) },
 };
 static const struct schema_block pop = { SCHEMA_POP, KEYS(pop_keys) };
 
 static const struct schema_key weigh_keys[] = {
-	{ .name = "latency",
-	  .about = "Weight of the round trip to the client",
-	  .is = NUMBER(0, 1000000),
-	  PRESET(1) },
-	{ .name = "load",
-	  .about = "Weight of the servers' load",
-	  .is = NUMBER(0, 1000000),
-	  PRESET(0) },
-	{ .name = "loss",
-	  .about = "Weight of lost packets",
-	  .is = NUMBER(0, 1000000),
-	  PRESET(0) },
-	{ .name = "bandwidth",
-	  .about = "Weight of the bandwidth in use at the POP",
-	  .is = NUMBER(0, 1000000),
-	  PRESET(0) },
+	[WEIGH_LATENCY] = { .name = "latency",
+			    .about = "Weight of the round trip to the client",
+			    .is = NUMBER(0, 1000000),
+			    PRESET(1) },
+	[WEIGH_LOAD] = { .name = "load",
+			 .about = "Weight of the servers' load",
+			 .is = NUMBER(0, 1000000),
+			 PRESET(0) },
+	[WEIGH_LOSS] = { .name = "loss",
+			 .about = "Weight of lost packets",
+			 .is = NUMBER(0, 1000000),
+			 PRESET(0) },
+	[WEIGH_BANDWIDTH] = { .name = "bandwidth",
+			      .about = "Weight of the bandwidth in use at the "
+				       "POP",
+			      .is = NUMBER(0, 1000000),
+			      PRESET(0) },
 };
 static const struct schema_block weigh = { SCHEMA_WEIGH, KEYS(weigh_keys) };
 
@@ -352,9 +402,40 @@ static const struct schema_key hostname_keys[] = {
 				     "SERVFAIL",
 			    .is = WORDS(fails),
 			    PRESET(0) },
+	[HOSTNAME_HIDDEN] = { .name = "hidden",
+			      .about = "Servers that no answer shows until all "
+				       "others have failed",
+			      .is = SET(server_ref, 0, 1024) },
+	[HOSTNAME_ECS] = { .name = "ecs",
+			   .about = "Whether the client subnet that a resolver "
+				    "sends is believed",
+			   .is = ONE(SCHEMA_BOOL),
+			   PRESET(1) },
 };
 static const struct schema_block hostname = { SCHEMA_HOSTNAME,
 					      KEYS(hostname_keys) };
+
+static const struct schema_key domain_keys[] = {
+	[DOMAIN_NS] = { .name = "ns",
+			.about = "Its name servers, the first for the SOA too",
+			.is = SET(dname, 1, CONFIG_NS_MAX),
+			.required = true },
+	[DOMAIN_CONTACT] = { .name = "contact",
+			     .about = "Whom to write to, as a domain name; "
+				      "without it, "
+				      "hostmaster in the domain",
+			     .is = ONE(SCHEMA_DNAME) },
+	[DOMAIN_TTL] = { .name = "ttl",
+			 .about = "Time to live of its SOA and NS records",
+			 .is = SECONDS(0, WEEK_MS),
+			 PRESET(3600000) },
+	[DOMAIN_NEGATIVE_TTL] = { .name = "negative-ttl",
+				  .about = "How long others may remember that "
+					   "something is not there",
+				  .is = SECONDS(0, DAY_MS),
+				  PRESET(60000) },
+};
+static const struct schema_block domain = { SCHEMA_DOMAIN, KEYS(domain_keys) };
 
 static const struct schema_key root_keys[] = {
 	[ROOT_VERSION] = { .name = "version",
@@ -375,6 +456,9 @@ static const struct schema_key root_keys[] = {
 	[ROOT_LIMITS] = { .name = "limits",
 			  .about = "Bounds of what clients can use up",
 			  .is = BLOCK(limits) },
+	[ROOT_FEED] = { .name = "feed",
+			.about = "How the side-car sends its results",
+			.is = BLOCK(feed) },
 	[ROOT_ZONES] = { .name = "zones",
 			 .about = "The zones that are answered from their "
 				  "origins, by "
@@ -390,5 +474,9 @@ static const struct schema_key root_keys[] = {
 			     .about = "The hostnames whose answers are decided "
 				      "per client",
 			     .is = MAP(SCHEMA_DNAME, hostname, 1000000) },
+	[ROOT_DOMAINS] = { .name = "domains",
+			   .about = "Domains of hostnames that are in no zone, "
+				    "by name",
+			   .is = MAP(SCHEMA_DNAME, domain, 100000) },
 };
 const struct schema_block schema_root = { SCHEMA_ROOT, KEYS(root_keys) };

@@ -112,9 +112,9 @@ enum access access_check(query_ctx_t *qctx, dns_acl_t *query_on)
 	return check_acls(qctx, query_on);
 }
 
-static isc_result_t rate_class(const struct store_entry *e)
+static isc_result_t rate_class(enum store_kind kind)
 {
-	switch ((enum store_kind)e->kind) {
+	switch (kind) {
 	case STORE_NXDOMAIN:
 		return DNS_R_NXDOMAIN;
 	case STORE_NODATA:
@@ -150,7 +150,8 @@ static enum access limited(query_ctx_t *qctx, dns_rrl_result_t verdict,
 	return ACCESS_REFUSED;
 }
 
-enum access access_rate(query_ctx_t *qctx, const struct store_entry *e)
+enum access access_rate(query_ctx_t *qctx, enum store_kind kind,
+			unsigned int counted_labels)
 {
 	ns_client_t *client = qctx->client;
 	char text[DNS_RRL_LOG_BUF_LEN];
@@ -162,11 +163,11 @@ enum access access_rate(query_ctx_t *qctx, const struct store_entry *e)
 	client->query.attributes |= NS_QUERYATTR_RRL_CHECKED;
 
 	unsigned int labels = dns_name_countlabels(client->query.qname);
-	unsigned int n = e->rrl_labels < labels ? e->rrl_labels : labels;
+	unsigned int n = counted_labels < labels ? counted_labels : labels;
 	dns_name_getlabelsequence(client->query.qname, labels - n, n, &counted);
 
 	bool log = isc_log_wouldlog(ns_lctx, DNS_RRL_LOG_DROP);
-	isc_result_t class = rate_class(e);
+	isc_result_t class = rate_class(kind);
 	dns_rrl_result_t verdict =
 		dns_rrl(qctx->view, NULL, &client->peeraddr,
 			has(client, NS_CLIENTATTR_TCP),

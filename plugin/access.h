@@ -26,7 +26,9 @@ enum access {
 enum access access_check(query_ctx_t *qctx, dns_acl_t *query_on);
 
 /*
- * Response rate limiting for the answer 'e' (a SERVFAIL is limited by named
- * itself).  ACCESS_REFUSED: dropped or slipped.
+ * Response rate limiting for an answer of 'kind' that counts on the last
+ * 'labels' labels of the question name, the root included (a SERVFAIL is
+ * limited by named itself).  ACCESS_REFUSED: dropped or slipped.
  */
-enum access access_rate(query_ctx_t *qctx, const struct store_entry *e);
+enum access access_rate(query_ctx_t *qctx, enum store_kind kind,
+			unsigned int labels);

@@ -18,19 +18,10 @@
 #include "common/rcu.h"
 #include "plugin/control.h"
 #include "plugin/engine.h"
+#include "plugin/jsonadd.h"
 #include "plugin/log.h"
 #include "plugin/status.h"
-
-/* A string member of the request, or NULL. */
-static const char *member(struct json_object *request, const char *key)
-{
-	struct json_object *value = NULL;
-
-	if (!json_object_object_get_ex(request, key, &value) ||
-	    !json_object_is_type(value, json_type_string))
-		return NULL;
-	return json_object_get_string(value);
-}
+#include "plugin/traffic.h"
 
 static struct zone *zone_by_id(struct engine *e, const char *id)
 {
@@ -293,14 +284,14 @@ void commands_handle(void *arg, struct control_client *client,
 		do_purge(e, client, request);
 	} else if (strcmp(command, "reload") == 0) {
 		do_reload(e, client);
-	} else {
+	} else if (!traffic_handle(e, client, command, request)) {
 		control_reply_error(client, "unknown command '%.64s'", command);
 	}
 }
 
 /* -- events -------------------------------------------------------------- */
 
-static struct json_object *event_new(const char *what)
+struct json_object *commands_event_new(const char *what)
 {
 	struct json_object *event = json_object_new_object();
 	struct timeval now;
@@ -319,7 +310,8 @@ void commands_event_origin(struct engine *e, const char *address, bool up,
 {
 	if (e->control == NULL || !control_watched(e->control))
 		return;
-	struct json_object *event = event_new(up ? "origin-up" : "origin-down");
+	struct json_object *event =
+		commands_event_new(up ? "origin-up" : "origin-down");
 	json_object_object_add(event, "origin",
 			       json_object_new_string(address));
 	json_object_object_add(event, "why", json_object_new_string(why));
@@ -340,8 +332,8 @@ static void send_load_event(struct job *job)
 
 	if (e->control != NULL && control_watched(e->control)) {
 		struct json_object *event =
-			event_new(l->ok ? "configuration-loaded"
-					: "configuration-refused");
+			commands_event_new(l->ok ? "configuration-loaded"
+						 : "configuration-refused");
 		json_object_object_add(event, "file",
 				       json_object_new_string(l->file));
 		control_event(e->control, event);

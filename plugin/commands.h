@@ -13,6 +13,9 @@ struct json_object;
 void commands_handle(void *arg, struct control_client *client,
 		     const char *command, struct json_object *request);
 
+/* An event with its name and time, for control_event(). */
+struct json_object *commands_event_new(const char *what);
+
 /* Tells subscribers that an origin went up or down. */
 void commands_event_origin(struct engine *e, const char *address, bool up,
 			   const char *why);

@@ -154,6 +154,11 @@ isc_result_t plugin_register(const char *parameters, const void *cfg,
 	}
 	ns_hook_add(hooktable, mctx, NS_QUERY_SETUP,
 		    &(ns_hook_t){ .action = hook_setup, .action_data = inst });
+	ns_hook_add(
+		hooktable, mctx, NS_QUERY_RESPOND_BEGIN,
+		&(ns_hook_t){ .action = hook_respond, .action_data = inst });
+	ns_hook_add(hooktable, mctx, NS_QUERY_DONE_SEND,
+		    &(ns_hook_t){ .action = hook_done, .action_data = inst });
 	*instp = inst;
 	return ISC_R_SUCCESS;
 }

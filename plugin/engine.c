@@ -18,6 +18,7 @@
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/log.h"
+#include "plugin/survey.h"
 #include "plugin/thread.h"
 #include "plugin/wait.h"
 
@@ -109,6 +110,8 @@ static void land_failure(struct engine *e, struct ask *ask, bool keep)
 	struct landing landing = { .entry = stale_entry(e, ask, now_s),
 				   .stale = true };
 
+	survey_learn(ask->zone, NULL, now_s);
+
 	if (landing.entry != NULL) {
 		atomic_store_explicit(&landing.entry->retry_s,
 				      now_s + RETRY_STALE_S,
@@ -179,6 +182,7 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 		ask_free(ask);
 		return;
 	}
+	survey_learn(ask->zone, entry, source.now_s);
 	if (keep && entry->ttl_s > 0) {
 		count(ask->zone, COUNT_STORED);
 		store_put(e->process->store, entry);
@@ -269,6 +273,10 @@ static void tick(uv_timer_t *timer)
 	uint32_t now_s = clock_now_s();
 
 	atomic_store_explicit(&e->process->now_s, now_s, memory_order_relaxed);
+	atomic_store_explicit(&e->process->now_ms, clock_now_ms(),
+			      memory_order_relaxed);
+	traffic_tick(e);
+	survey_tick(e, now_s);
 	(void)store_sweep(store, e->sweep_buckets, now_s);
 	struct store_entry *list = store_retired(store);
 	if (list == NULL)
@@ -306,6 +314,7 @@ struct configure {
 	struct job job;
 	struct engine *engine;
 	struct snapshot *snapshot;
+	struct drain *drains;
 };
 
 static void open_control(struct engine *e)
@@ -342,6 +351,12 @@ static void configure_now(struct job *job)
 	if (e->snapshot != NULL)
 		snapshot_unref(e->snapshot);
 	e->snapshot = c->snapshot;
+	if (c->drains != NULL) { /* once, at the start */
+		traffic_drains_free(e->drains);
+		e->drains = c->drains;
+	}
+	traffic_configured(e);
+	e->surveyed_s = 0;
 	free(c);
 	(void)store_limit_set(e->process->store, config->cache_size_bytes);
 	isc_quota_max(&e->process->waiters, config->waiters_max);
@@ -357,17 +372,20 @@ static void configure_now(struct job *job)
 	}
 }
 
-void engine_configure(struct engine *e, struct snapshot *s)
+void engine_configure(struct engine *e, struct snapshot *s,
+		      struct drain *drains)
 {
 	struct configure *c = malloc(sizeof(*c));
 
 	if (c == NULL) {
 		snapshot_unref(s);
+		traffic_drains_free(drains);
 		return;
 	}
 	*c = (struct configure){ .job = { .run = configure_now },
 				 .engine = e,
-				 .snapshot = s };
+				 .snapshot = s,
+				 .drains = drains };
 	engine_post(e, &c->job);
 }
 
@@ -477,6 +495,7 @@ void engine_stop(struct engine *e)
 	pthread_join(e->thread, NULL);
 	(void)uv_loop_close(&e->loop);
 	answer_maker_free(e->maker);
+	traffic_drains_free(e->drains);
 	free(e->control_path);
 	free(e);
 }

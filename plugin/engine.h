@@ -12,6 +12,7 @@
 
 #include "cacheproxy/origin.h"
 #include "plugin/process.h"
+#include "plugin/traffic.h"
 
 struct control;
 
@@ -44,6 +45,9 @@ struct engine {
 	char *control_path;
 	struct snapshot *snapshot; /* the running one, for commands */
 	size_t sweep_buckets;
+	struct feed feed;
+	struct drain *drains;
+	uint32_t surveyed_s; /* see survey.h */
 };
 
 /* Starts the thread, all signals blocked in it. 0 or -errno. */
@@ -63,6 +67,8 @@ void engine_ask(struct engine *e, struct ask *ask);
 
 /*
  * Takes over a reference to 's' as the running configuration: sizes the
- * store, opens or moves the control socket.  Any thread.
+ * store, opens or moves the control socket; and, at the start, the drains that
+ * were saved (NULL: none, or no start).  Any thread.
  */
-void engine_configure(struct engine *e, struct snapshot *s);
+void engine_configure(struct engine *e, struct snapshot *s,
+		      struct drain *drains);

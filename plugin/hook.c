@@ -15,9 +15,12 @@
 
 #include "common/rcu.h"
 #include "plugin/access.h"
+#include "plugin/edit.h"
 #include "plugin/log.h"
+#include "plugin/map.h"
 #include "plugin/process.h"
 #include "plugin/send.h"
+#include "plugin/steer.h"
 #include "plugin/wait.h"
 
 /* What the hook decided inside its RCU section, to be done outside it. */
@@ -36,7 +39,11 @@ struct look {
 	query_ctx_t *qctx;
 	struct instance *inst;
 	struct process *process;
-	struct zone *zone;
+	const struct view_map *map;
+	const struct place *place; /* around the name asked for */
+	bool exact;		   /* or that very name */
+	bool steered;		   /* a decision answers, come what may */
+	struct zone *zone;	   /* of the place, or NULL: a domain */
 	struct store_entry *entry; /* fresh or not, or NULL */
 	uint32_t now_s;
 	uint64_t hash;
@@ -79,34 +86,69 @@ static void note_conflict(const query_ctx_t *qctx, const struct zone *zone)
 		    qctx->view->name, zone->config->id);
 }
 
+/* A zone or domain of ours, which only such a place lies in. */
+static bool is_ours(const struct place *place)
+{
+	return place != NULL && (place->zone != NULL || place->domain != NULL);
+}
+
 /*
- * Our zone with the longest name for the question, or NULL.  DS belongs to the
- * parent (RFC 4035 section 3.1.4.1); as in named, the child answers it when
- * nobody here has the parent and no recursion could find it.
+ * The place for a DS question, which belongs to the parent (RFC 4035 section
+ * 3.1.4.1); as in named, the child answers it when nobody here has the parent
+ * and no recursion could find it.
  */
-static struct zone *candidate(const struct view_map *map,
-			      const query_ctx_t *qctx, unsigned int *options)
+static bool place_ds(struct look *l, const query_ctx_t *qctx)
 {
 	const ns_client_t *client = qctx->client;
 	const dns_name_t *qname = client->query.qname;
-	unsigned int labels;
-	unsigned int skip = 0;
+	unsigned int skip = first_label(qname);
+	const struct place *own =
+		map_find(l->map, qname->ndata, qname->length, &l->exact);
+	bool exact;
+	const struct place *above = map_find(l->map, qname->ndata + skip,
+					     qname->length - skip, &exact);
 
+	if (is_ours(above)) {
+		bool same = own->zone == above->zone &&
+			    own->domain == above->domain;
+		l->place = same ? own : above;
+		l->exact = l->exact || !same; /* a child's apex exists */
+		return true;
+	}
+	l->place = own;
+	return is_ours(own) && local_labels(qctx, DNS_ZTFIND_NOEXACT) < 0 &&
+	       (client->query.attributes & NS_QUERYATTR_RECURSIONOK) == 0;
+}
+
+/* Finds our place for the question; false: there is none. */
+static bool find_place(struct look *l, const query_ctx_t *qctx,
+		       unsigned int *options)
+{
+	const dns_name_t *qname = qctx->client->query.qname;
+
+	if (qctx->qtype == dns_rdatatype_ds) {
+		*options = DNS_ZTFIND_NOEXACT;
+		return place_ds(l, qctx);
+	}
 	*options = 0;
-	if (qctx->qtype == dns_rdatatype_ds)
-		skip = first_label(qname);
-	struct zone *zone = zonemap_find(map->zones, qname->ndata + skip,
-					 qname->length - skip, &labels);
-	if (skip == 0)
-		return zone;
-	*options = DNS_ZTFIND_NOEXACT;
-	if (zone != NULL)
-		return zone;
-	zone = zonemap_find(map->zones, qname->ndata, qname->length, &labels);
-	if (zone == NULL || local_labels(qctx, *options) >= 0 ||
-	    (client->query.attributes & NS_QUERYATTR_RECURSIONOK) != 0)
-		return NULL;
-	return zone;
+	l->place = map_find(l->map, qname->ndata, qname->length, &l->exact);
+	return is_ours(l->place);
+}
+
+/* The hostname that is asked for, or NULL. */
+static const struct gtm_host *host_of(const struct look *l)
+{
+	return l->exact ? l->place->host : NULL;
+}
+
+/* Where it is noted that a name is not the view's, or NULL. */
+static _Atomic uint64_t *note_of(const struct look *l)
+{
+	const struct gtm_host *host = host_of(l);
+
+	if (host != NULL)
+		return &host->counts->noted;
+	return l->entry != NULL ? &l->entry->noted : NULL;
 }
 
 /*
@@ -118,19 +160,19 @@ static struct zone *candidate(const struct view_map *map,
 static bool is_local(struct look *l, unsigned int options)
 {
 	uint64_t note = (uint64_t)(uintptr_t)l->inst << 24 ^ l->now_s;
+	_Atomic uint64_t *noted = options == 0 ? note_of(l) : NULL;
 
-	if (l->entry != NULL && options == 0 &&
-	    atomic_load_explicit(&l->entry->noted, memory_order_relaxed) ==
-		    note)
+	if (noted != NULL &&
+	    atomic_load_explicit(noted, memory_order_relaxed) == note)
 		return false;
 	int local = local_labels(l->qctx, options);
-	if (local < (int)l->zone->labels) {
-		if (l->entry != NULL)
-			atomic_store_explicit(&l->entry->noted, note,
+	if (local < (int)l->place->apex_labels) {
+		if (noted != NULL)
+			atomic_store_explicit(noted, note,
 					      memory_order_relaxed);
 		return false;
 	}
-	if (local == (int)l->zone->labels)
+	if (local == (int)l->place->apex_labels && l->zone != NULL)
 		note_conflict(l->qctx, l->zone);
 	return true;
 }
@@ -152,25 +194,64 @@ static void make_key(struct store_key *key, const struct zone *zone,
 	}
 }
 
+static enum zone_signed is_signed(const struct zone *zone)
+{
+	return atomic_load_explicit(&zone->state->is_signed,
+				    memory_order_relaxed);
+}
+
+/*
+ * A hostname in an edge zone, asked for A or AAAA, whose decision takes the
+ * place of the origin's answer: unless that is signed.  'e': the origin's
+ * answer, or NULL if it has none or was not asked.
+ */
+static bool is_steered(const struct place *place, bool exact,
+		       const query_ctx_t *qctx, const struct store_entry *e)
+{
+	enum gtm_family family =
+		qctx->qtype == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
+
+	if (!exact || place->host == NULL || !steer_decides(qctx->qtype) ||
+	    place->host->n[family] == 0)
+		return false;
+	if (e != NULL && e->kind != STORE_FAILURE)
+		return !e->is_signed;
+	return is_signed(place->zone) != ZONE_SIGNED;
+}
+
+/* Looks into the store, unless a decision needs nothing from there. */
+static void look_up(struct look *l)
+{
+	l->entry = NULL;
+	l->steered = false;
+	if (l->zone == NULL)
+		return;
+	/* whether the zone is signed, its origin must say first */
+	l->steered = is_signed(l->zone) != ZONE_UNKNOWN &&
+		     is_steered(l->place, l->exact, l->qctx, NULL);
+	if (l->steered)
+		return;
+	make_key(&l->key, l->zone, l->qctx);
+	l->hash = store_hash(l->process->store, &l->key);
+	l->entry = store_find(l->process->store, &l->key, l->hash);
+}
+
 /* Whose question is it?  False: named's.  True: 'l' is filled. */
 static bool look(struct look *l, query_ctx_t *qctx, struct instance *inst)
 {
-	struct view_map *map =
-		atomic_load_explicit(&inst->map, memory_order_acquire);
 	unsigned int options;
 
-	if (map == NULL || qctx->client->message->rdclass != dns_rdataclass_in)
-		return false;
-	l->zone = candidate(map, qctx, &options);
-	if (l->zone == NULL)
+	l->map = atomic_load_explicit(&inst->map, memory_order_acquire);
+	if (l->map == NULL ||
+	    qctx->client->message->rdclass != dns_rdataclass_in ||
+	    !find_place(l, qctx, &options))
 		return false;
 	l->qctx = qctx;
 	l->inst = inst;
 	l->process = process_get();
 	l->now_s = process_now_s(l->process);
-	make_key(&l->key, l->zone, qctx);
-	l->hash = store_hash(l->process->store, &l->key);
-	l->entry = store_find(l->process->store, &l->key, l->hash);
+	l->zone = l->place->zone;
+	look_up(l);
 	return !is_local(l, options);
 }
 
@@ -182,23 +263,39 @@ static void fail(struct decision *d, uint16_t ede, const char *text)
 }
 
 /* The answer may be sent, unless the response rate limit says no. */
-static void give(struct decision *d, query_ctx_t *qctx, struct zone *zone,
-		 struct store_entry *e, uint32_t now_s, bool stale)
+static void give(struct decision *d, query_ctx_t *qctx,
+		 const struct send_answer *a, unsigned int rrl_labels,
+		 struct zone *zone)
 {
-	if (access_rate(qctx, e) != ACCESS_OK) {
-		count(zone, COUNT_LIMITED);
+	if (access_rate(qctx, (enum store_kind)a->kind, rrl_labels) !=
+	    ACCESS_OK) {
+		if (zone != NULL)
+			count(zone, COUNT_LIMITED);
 		d->step = STEP_DONE;
 		return;
 	}
-	send_prepare(&d->send, qctx, e, now_s, stale);
-	count(zone, d->send.raw ? COUNT_RAW : COUNT_RENDERED);
+	send_prepare(&d->send, qctx, a);
+	if (zone != NULL)
+		count(zone, d->send.raw ? COUNT_RAW : COUNT_RENDERED);
 	d->step = STEP_SEND;
+}
+
+/* An answer of the origin's; 'map' tells whether names in it are steered. */
+static void give_stored(struct decision *d, query_ctx_t *qctx,
+			const struct view_map *map, struct zone *zone,
+			struct store_entry *e, bool stale)
+{
+	struct send_answer a;
+
+	send_stored(&a, qctx, e, process_now_s(process_get()), stale);
+	a.edit = map != NULL && edit_wanted(map, e);
+	give(d, qctx, &a, e->rrl_labels, zone);
 }
 
 static void give_stale(struct decision *d, struct look *l)
 {
 	count(l->zone, COUNT_STALE);
-	give(d, l->qctx, l->zone, l->entry, l->now_s, true);
+	give_stored(d, l->qctx, l->map, l->zone, l->entry, true);
 }
 
 /* Nothing fresh in memory: old data is better than waiting for the dead. */
@@ -227,19 +324,59 @@ static void miss(struct decision *d, struct look *l)
 		fail(d, DNS_EDE_OTHER, "too many queries wait for origins");
 }
 
+/* Gives what steer.h has made. */
+static void give_made(struct decision *d, query_ctx_t *qctx,
+		      const struct place *place, enum steer_result result,
+		      const struct send_answer *a)
+{
+	unsigned int labels = dns_name_countlabels(qctx->client->query.qname);
+
+	if (place->zone != NULL)
+		count(place->zone, COUNT_STEERED);
+	if (result == STEER_FAIL) {
+		fail(d, DNS_EDE_OTHER, "no server is up");
+		return;
+	}
+	if (a->kind == STORE_NXDOMAIN)
+		labels = place->apex_labels + 1;
+	give(d, qctx, a, labels, place->zone);
+}
+
+static void decide_host(struct decision *d, query_ctx_t *qctx,
+			const struct place *place)
+{
+	struct steer s;
+	struct send_answer a;
+
+	give_made(d, qctx, place, steer_host(&s, qctx, place, &a), &a);
+}
+
+/* In an edge zone. */
 static void answer(struct decision *d, struct look *l)
 {
 	struct store_entry *e = l->entry;
 
-	if (e == NULL || !store_fresh(e, l->now_s)) {
+	if (l->steered ||
+	    (e != NULL && is_steered(l->place, l->exact, l->qctx, e))) {
+		decide_host(d, l->qctx, l->place);
+	} else if (e == NULL || !store_fresh(e, l->now_s)) {
 		miss(d, l);
 	} else if (e->kind == STORE_FAILURE) {
 		count(l->zone, COUNT_FAILURES);
 		fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
 	} else {
 		count(l->zone, COUNT_HITS);
-		give(d, l->qctx, l->zone, e, l->now_s, false);
+		give_stored(d, l->qctx, l->map, l->zone, e, false);
 	}
+}
+
+static void answer_domain(struct decision *d, struct look *l)
+{
+	struct steer s;
+	struct send_answer a;
+
+	give_made(d, l->qctx, l->place,
+		  steer_domain(&s, l->qctx, l->place, l->exact, &a), &a);
 }
 
 static void note_view(struct instance *inst, const dns_view_t *view)
@@ -253,40 +390,96 @@ static void note_view(struct instance *inst, const dns_view_t *view)
 		free(name);
 }
 
+/*
+ * What NS_QUERY_SETUP has found out about the question that this thread works
+ * on, for the later hooks: most questions have nothing to do with hostnames,
+ * and can be seen not to without another look at the configuration.
+ */
+static _Thread_local struct {
+	const ns_client_t *client;
+	bool plain; /* its name is no hostname */
+} asked;
+
+static void note_asked(const ns_client_t *client, const struct look *l)
+{
+	asked.client = client;
+	asked.plain = l->place == NULL || !l->exact || l->place->host == NULL;
+}
+
+/* True if the name asked for, aliases not yet followed, is no hostname. */
+static bool is_plain(const ns_client_t *client)
+{
+	return asked.client == client && asked.plain &&
+	       client->query.restarts == 0;
+}
+
 /* Everything that reads the configuration or the store: one RCU section. */
 static void decide(struct decision *d, query_ctx_t *qctx, struct instance *inst)
 {
 	struct look l;
 
 	rcu_enter();
-	if (!look(&l, qctx, inst)) {
+	l.place = NULL;
+	bool ours = look(&l, qctx, inst);
+	if (atomic_load_explicit(&inst->steers, memory_order_relaxed))
+		note_asked(qctx->client, &l);
+	if (!ours) {
 		d->step = STEP_NOT_OURS;
 	} else {
 		note_view(inst, qctx->view);
-		count(l.zone, COUNT_QUERIES);
-		if (access_check(qctx, inst->query_on) == ACCESS_OK) {
+		if (l.zone != NULL)
+			count(l.zone, COUNT_QUERIES);
+		if (access_check(qctx, inst->query_on) != ACCESS_OK) {
+			if (l.zone != NULL)
+				count(l.zone, COUNT_REFUSED);
+			d->step = STEP_DONE;
+		} else if (l.zone != NULL) {
 			answer(d, &l);
 		} else {
-			count(l.zone, COUNT_REFUSED);
-			d->step = STEP_DONE;
+			answer_domain(d, &l);
 		}
 	}
 	rcu_leave();
 }
 
-/* The origin has answered, or not: the query runs again. */
-static void decide_resumed(struct decision *d, query_ctx_t *qctx,
+/*
+ * What the origin's answer means for this question, under the configuration
+ * as it is now.
+ */
+static void answer_resumed(struct decision *d, query_ctx_t *qctx,
+			   const struct view_map *map,
 			   struct wait_result *result)
 {
-	if (result->entry == NULL) {
+	const dns_name_t *qname = qctx->client->query.qname;
+	struct store_entry *e = result->entry;
+	bool exact = false;
+	const struct place *place =
+		map != NULL ? map_find(map, qname->ndata, qname->length, &exact)
+			    : NULL;
+
+	if (place != NULL && place->zone != NULL &&
+	    is_steered(place, exact, qctx, e)) {
+		decide_host(d, qctx, place);
+	} else if (e == NULL) {
 		count(result->zone, COUNT_FAILURES);
 		fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
 	} else {
 		if (result->stale)
 			count(result->zone, COUNT_STALE);
-		give(d, qctx, result->zone, result->entry,
-		     process_now_s(process_get()), result->stale);
+		give_stored(d, qctx, map, result->zone, e, result->stale);
 	}
+}
+
+/* The origin has answered, or not: the query runs again. */
+static void decide_resumed(struct decision *d, query_ctx_t *qctx,
+			   struct instance *inst, struct wait_result *result)
+{
+	asked.client = NULL; /* others have been at work on this thread */
+	rcu_enter();
+	answer_resumed(d, qctx,
+		       atomic_load_explicit(&inst->map, memory_order_acquire),
+		       result);
+	rcu_leave();
 	wait_release(result);
 }
 
@@ -298,7 +491,7 @@ ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp)
 	struct decision d;
 
 	if (wait_resumed(qctx->client, &result))
-		decide_resumed(&d, qctx, &result);
+		decide_resumed(&d, qctx, inst, &result);
 	else
 		decide(&d, qctx, inst);
 
@@ -318,5 +511,44 @@ ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp)
 		send_failure(qctx, d.ede, d.text, resp);
 		break;
 	}
+	return NS_HOOK_RETURN;
+}
+
+ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp)
+{
+	const query_ctx_t *qctx = arg;
+	struct instance *inst = data;
+
+	(void)resp;
+	if (!atomic_load_explicit(&inst->steers, memory_order_relaxed) ||
+	    is_plain(qctx->client))
+		return NS_HOOK_CONTINUE;
+	rcu_enter();
+	const struct view_map *map =
+		atomic_load_explicit(&inst->map, memory_order_acquire);
+	if (map != NULL)
+		edit_respond(map, arg);
+	rcu_leave();
+	return NS_HOOK_CONTINUE;
+}
+
+ns_hookresult_t hook_done(void *arg, void *data, isc_result_t *resp)
+{
+	query_ctx_t *qctx = arg;
+	struct instance *inst = data;
+	isc_result_t result = ISC_R_SUCCESS;
+
+	if (!atomic_load_explicit(&inst->steers, memory_order_relaxed) ||
+	    !edit_possible(qctx, is_plain(qctx->client)))
+		return NS_HOOK_CONTINUE;
+	rcu_enter();
+	const struct view_map *map =
+		atomic_load_explicit(&inst->map, memory_order_acquire);
+	if (map != NULL)
+		result = edit_message(map, qctx);
+	rcu_leave();
+	if (result == ISC_R_SUCCESS)
+		return NS_HOOK_CONTINUE;
+	*resp = DNS_R_SERVFAIL; /* which is what named then sends */
 	return NS_HOOK_RETURN;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * hook - the query path: whose question is it, is the answer in memory, may
- * this client have it.  Runs on named's workers, at NS_QUERY_SETUP.
+ * hook - the query path: whose question is it, is the answer in memory or
+ * decided, may this client have it (NS_QUERY_SETUP); and what named has put
+ * together itself (NS_QUERY_RESPOND_BEGIN, NS_QUERY_DONE_SEND).  Runs on
+ * named's workers.
  *
  * Neither allocates (but for a query that must wait) nor takes a lock that
  * I/O holds.  No call of named's that could send, detach or end a query is
@@ -12,3 +14,7 @@
 
 /* An ns_hook_action_t; 'data' is the view's struct instance. */
 ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp);
+
+/* The same at NS_QUERY_RESPOND_BEGIN and NS_QUERY_DONE_SEND: see edit.h. */
+ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp);
+ns_hookresult_t hook_done(void *arg, void *data, isc_result_t *resp);

@@ -10,6 +10,7 @@
 #include "plugin/commands.h"
 #include "plugin/engine.h"
 #include "plugin/log.h"
+#include "plugin/map.h"
 #include "plugin/state.h"
 
 /* -- snapshots ----------------------------------------------------------- */
@@ -37,6 +38,8 @@ static void snapshot_free(struct job *job)
 	for (size_t i = 0; i < s->n; i++)
 		if (s->zone[i].state != NULL)
 			zone_state_unref(process_get(), s->zone[i].state);
+	gtm_world_free(s->world);
+	free(s->domains);
 	config_free(s->config);
 	free(s);
 }
@@ -53,12 +56,8 @@ static int by_name(const void *a, const void *b)
 {
 	const struct zone *const *x = a;
 	const struct zone *const *y = b;
-	const struct dname *m = &(*x)->config->name;
-	const struct dname *n = &(*y)->config->name;
 
-	if (m->n != n->n)
-		return m->n < n->n ? -1 : 1;
-	return memcmp(m->wire, n->wire, m->n);
+	return map_order(&(*x)->config->name, &(*y)->config->name);
 }
 
 /* Pointers to the zones of 's' in the order of by_name(); malloc'ed. */
@@ -103,6 +102,67 @@ static struct zone_state *state_find(struct zone **old, size_t n,
 	return NULL;
 }
 
+static uint8_t *put32(uint8_t *p, uint32_t n)
+{
+	p[0] = (uint8_t)(n >> 24);
+	p[1] = (uint8_t)(n >> 16);
+	p[2] = (uint8_t)(n >> 8);
+	p[3] = (uint8_t)n;
+	return p + 4;
+}
+
+/* The SOA of a domain: what a secondary would do with it is nobody's matter. */
+static void domain_make(struct domain *d, const struct config_domain *config,
+			uint64_t serial)
+{
+	uint8_t *p = d->soa;
+
+	d->config = config;
+	d->serial = serial != 0 ? (uint32_t)serial : 1;
+	memcpy(p, config->ns[0].wire, config->ns[0].n);
+	p += config->ns[0].n;
+	memcpy(p, config->contact.wire, config->contact.n);
+	p += config->contact.n;
+	p = put32(p, d->serial);
+	p = put32(p, 3600);   /* refresh */
+	p = put32(p, 600);    /* retry */
+	p = put32(p, 604800); /* expire */
+	p = put32(p, config->negative_ttl_s);
+	d->soa_n = (uint16_t)(p - d->soa);
+}
+
+/* True if both have the same hostnames. */
+static bool same_names(const struct config *a, const struct config *b)
+{
+	if (a->n_hostnames != b->n_hostnames)
+		return false;
+	for (size_t i = 0; i < a->n_hostnames; i++)
+		if (!dname_equal(&a->hostnames[i].name, &b->hostnames[i].name))
+			return false;
+	return true;
+}
+
+/* Domains, hostnames and what is known of their servers. */
+static bool snapshot_steer(struct snapshot *s, const struct snapshot *old)
+{
+	const struct config *config = s->config;
+
+	s->domains = calloc(config->n_domains + 1, sizeof(*s->domains));
+	if (s->domains == NULL ||
+	    gtm_world_new(config, old != NULL ? old->world : NULL, &s->world) !=
+		    0)
+		return false;
+	for (size_t i = 0; i < config->n_domains; i++)
+		domain_make(&s->domains[i], &config->domains[i],
+			    config->serial);
+	s->names_id = 1;
+	if (old != NULL)
+		s->names_id = same_names(config, old->config)
+				      ? old->names_id
+				      : old->names_id + 1;
+	return true;
+}
+
 /* Takes over 'config', also on error (NULL). */
 static struct snapshot *snapshot_new(struct process *p, struct config *config,
 				     struct snapshot *old)
@@ -120,7 +180,7 @@ static struct snapshot *snapshot_new(struct process *p, struct config *config,
 	atomic_init(&s->refs, 1);
 	s->config = config;
 	s->n = config->n_zones;
-	bool ok = true;
+	bool ok = snapshot_steer(s, old);
 	for (size_t i = 0; i < s->n; i++) {
 		struct zone *z = &s->zone[i];
 		z->config = &config->zones[i];
@@ -141,104 +201,6 @@ static struct snapshot *snapshot_new(struct process *p, struct config *config,
 }
 
 /* -- maps ---------------------------------------------------------------- */
-
-static void map_free(struct view_map *map)
-{
-	zonemap_free(map->zones);
-	snapshot_unref(map->snapshot);
-	free(map);
-}
-
-/*
- * A map of 'n' zones, whose names differ unless '*clash' is set to the zone
- * that comes twice (then only the first is in the map of all).
- */
-static struct view_map *map_new(struct process *p, struct snapshot *s,
-				struct zone **zones, size_t n,
-				struct zone **clash)
-{
-	struct view_map *map = calloc(1, sizeof(*map));
-	const struct dname **names = malloc((n + 1) * sizeof(*names));
-	size_t which = 0;
-
-	if (map != NULL && names != NULL) {
-		for (size_t i = 0; i < n; i++)
-			names[i] = &zones[i]->config->name;
-		int rc = zonemap_new(names, (void *const *)zones, n, p->seed,
-				     &map->zones, &which);
-		if (rc == -EEXIST)
-			*clash = zones[which];
-		if (rc == 0) {
-			free(names);
-			map->refs = 1;
-			map->snapshot = s;
-			snapshot_ref(s);
-			return map;
-		}
-	}
-	free(names);
-	free(map);
-	return NULL;
-}
-
-/* All zones; of those with one name only the first in the file. */
-static struct view_map *map_all(struct process *p, struct snapshot *s)
-{
-	struct zone **list = sorted_zones(s);
-	struct zone *clash = NULL;
-	size_t n = 0;
-
-	if (list == NULL)
-		return NULL;
-	for (size_t i = 0; i < s->n; i++)
-		if (n == 0 || by_name(&list[n - 1], &list[i]) != 0)
-			list[n++] = list[i];
-	struct view_map *map = map_new(p, s, list, n, &clash);
-	free(list);
-	return map;
-}
-
-static struct zone *zone_by_id(struct snapshot *s, const char *id)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->zone[i].config->id, id) == 0)
-			return &s->zone[i];
-	return NULL;
-}
-
-/*
- * The map for the zones that 'inst' selects, of those that there are; what is
- * missing or comes twice is logged.
- */
-static struct view_map *map_selected(struct process *p, struct snapshot *s,
-				     const struct instance *inst)
-{
-	struct zone **list = malloc(inst->n_selected * sizeof(*list));
-	struct zone *clash = NULL;
-	size_t n = 0;
-
-	if (list == NULL)
-		return NULL;
-	for (size_t i = 0; i < inst->n_selected; i++) {
-		struct zone *zone = zone_by_id(s, inst->selected[i]);
-		if (zone == NULL)
-			log_write(ISC_LOG_ERROR,
-				  "%s: zone '%s' is not in '%s': this view "
-				  "does not serve it",
-				  inst->where, inst->selected[i],
-				  s->config->file);
-		else
-			list[n++] = zone;
-	}
-	struct view_map *map = map_new(p, s, list, n, &clash);
-	if (map == NULL && clash != NULL)
-		log_write(ISC_LOG_ERROR,
-			  "%s: two of the zones selected are both called "
-			  "'%s': this view serves none of them",
-			  inst->where, clash->config->id);
-	free(list);
-	return map;
-}
 
 /* Process lock held: the map 'inst' shall have, a reference of its own. */
 static struct view_map *map_for(struct process *p, const struct instance *inst)
@@ -276,6 +238,12 @@ static void drop_maps(struct process *p, struct replaced *r)
 	free(r);
 }
 
+static void note_steers(struct instance *inst, const struct view_map *map)
+{
+	atomic_store(&inst->steers,
+		     map != NULL && map->snapshot->world->n_hosts > 0);
+}
+
 /* Process lock held. */
 static struct replaced *replace_maps(struct process *p, struct view_map *all)
 {
@@ -292,6 +260,7 @@ static struct replaced *replace_maps(struct process *p, struct view_map *all)
 	for (struct instance *i = p->instances; i != NULL; i = i->next) {
 		struct view_map *map = map_for(p, i);
 		r->map[r->n++] = atomic_exchange(&i->map, map);
+		note_steers(i, map);
 	}
 	return r;
 }
@@ -308,7 +277,11 @@ int load_publish(struct process *p, struct config *config)
 		return -ENOMEM;
 	}
 	state_directory_make(config->state_directory);
-	engine_configure(p->engine, s); /* takes our reference */
+	struct drain *drains = NULL;
+	if (!p->drains_read)
+		drains = traffic_drains_read(config->state_directory);
+	p->drains_read = true;
+	engine_configure(p->engine, s, drains); /* takes our reference */
 
 	pthread_mutex_lock(&p->lock);
 	struct replaced *r = replace_maps(p, all);
@@ -326,7 +299,7 @@ int load_publish(struct process *p, struct config *config)
 bool load_selects(struct process *p, const struct instance *inst)
 {
 	for (size_t i = 0; p->all != NULL && i < inst->n_selected; i++)
-		if (zone_by_id(p->all->snapshot, inst->selected[i]) == NULL)
+		if (map_zone(p->all->snapshot, inst->selected[i]) == NULL)
 			return false;
 	return true;
 }
@@ -347,7 +320,9 @@ void load_attach(struct process *p, struct instance *inst)
 	}
 	inst->next = p->instances;
 	p->instances = inst;
-	atomic_store(&inst->map, map_for(p, inst));
+	struct view_map *map = map_for(p, inst);
+	atomic_store(&inst->map, map);
+	note_steers(inst, map);
 	pthread_mutex_unlock(&p->lock);
 }
 

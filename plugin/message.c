@@ -58,7 +58,7 @@ static unsigned int order_of(const struct fill *f, const dns_name_t *owner,
 {
 	dns_order_t *order = f->qctx->view->order;
 
-	return order != NULL
+	return order != NULL && !f->source->keep_order
 		       ? dns_order_find(order, owner, type, dns_rdataclass_in)
 		       : 0;
 }
@@ -115,6 +115,8 @@ static isc_result_t copy_set(struct fill *f, dns_rdataset_t *from,
 	dns_rdataset_setownercase(set, owner);
 	set->attributes |= order_of(f, owner, from->type);
 	set->count = f->source->turn;
+	/* As data of a zone of named's own has it. */
+	set->trust = f->source->edit ? dns_trust_ultimate : dns_trust_none;
 	ISC_LIST_APPEND(owner->list, set, link);
 	return ISC_R_SUCCESS;
 }

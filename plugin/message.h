@@ -19,6 +19,8 @@ struct message_source {
 	uint32_t stale_ttl_s;
 	uint32_t turn;	      /* for cyclic order: counts answers */
 	bool first_type_only; /* minimal-any: the first type of the answer */
+	bool keep_order;      /* not the view's: it has been decided */
+	bool edit;	      /* for edit.h to look at: data of a zone */
 };
 
 /*

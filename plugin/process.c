@@ -23,6 +23,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_OVERLOAD] = "overload", [COUNT_RAW] = "raw",
 	[COUNT_RENDERED] = "rendered", [COUNT_ASKED] = "asked",
 	[COUNT_STORED] = "stored",     [COUNT_BAD] = "bad",
+	[COUNT_STEERED] = "steered",
 };
 
 /*
@@ -48,6 +49,14 @@ uint32_t clock_now_s(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	return (uint32_t)ts.tv_sec;
+}
+
+uint64_t clock_now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 /* -- worker -------------------------------------------------------------- */
@@ -132,6 +141,7 @@ static void release_parts(struct process *p)
 	free(p->config_file);
 	p->config_file = NULL;
 	memset(p->departed, 0, sizeof(p->departed));
+	p->drains_read = false;
 	atomic_store(&p->reload_queued, false);
 	atomic_store(&p->stopping, false);
 }
@@ -141,6 +151,7 @@ static int make_parts(struct process *p, uint64_t cache_size_bytes)
 {
 	p->started_wall_s = time(NULL);
 	atomic_store(&p->now_s, clock_now_s());
+	atomic_store(&p->now_ms, clock_now_ms());
 	isc_random_buf(&p->seed, sizeof(p->seed));
 	isc_quota_init(&p->waiters, 10000);
 	isc_mem_create(&p->mctx);

@@ -29,6 +29,7 @@
 #include "cacheproxy/store.h"
 #include "cacheproxy/zonemap.h"
 #include "common/config.h"
+#include "gtm/world.h"
 
 /* What is counted, for the process and for each zone. */
 enum counter {
@@ -46,10 +47,17 @@ enum counter {
 	COUNT_ASKED,	 /* questions to origins */
 	COUNT_STORED,	 /* answers kept */
 	COUNT_BAD,	 /* origin answers that were not accepted */
+	COUNT_STEERED,	 /* answered by a decision, not by the origin */
 	COUNTERS,
 };
 
 extern const char *const counter_names[COUNTERS];
+
+/*
+ * Whether the origin's answers carry signatures.  SILENT: it was asked, and has
+ * not answered yet.
+ */
+enum zone_signed { ZONE_UNKNOWN, ZONE_SILENT, ZONE_UNSIGNED, ZONE_SIGNED };
 
 /* What belongs to a zone and its origin set, across configurations. */
 struct zone_state {
@@ -58,6 +66,9 @@ struct zone_state {
 	_Atomic uint64_t counters[COUNTERS];
 	/* When a view was last seen to serve the same apex itself; 0: never. */
 	_Atomic uint32_t conflict_s;
+	_Atomic uint8_t
+		is_signed; /* enum zone_signed: the last answer's word */
+	_Atomic uint32_t learned_s; /* when that was; 0: never */
 };
 
 struct snapshot;
@@ -71,7 +82,29 @@ struct zone {
 	const struct config_zone *config;
 	struct zone_state *state;
 	struct snapshot *snapshot;
-	unsigned int labels; /* without the root */
+	unsigned int labels;	    /* without the root */
+	_Atomic bool has_hostnames; /* some hostname lies in it */
+};
+
+/* A domain that is declared, not held: its records, ready to be given. */
+struct domain {
+	const struct config_domain *config;
+	uint32_t serial;
+	uint16_t soa_n;
+	uint8_t soa[2 * DNAME_WIRE_MAX + 20]; /* rdata */
+};
+
+/*
+ * A name of the configuration: what it lies in, and what it is.  Of the edge
+ * zone and the domain only the closer one is set; neither: the name is of a
+ * zone of named's own.
+ */
+struct place {
+	struct zone *zone;
+	const struct domain *domain;
+	const struct gtm_host *host; /* the hostname of exactly this name */
+	const struct dname *name;
+	unsigned int apex_labels; /* of the zone's or domain's name */
 };
 
 /*
@@ -82,24 +115,20 @@ struct snapshot {
 	struct job job; /* first */
 	_Atomic uint32_t refs;
 	struct config *config;
+	struct gtm_world *world;
+	struct domain *domains; /* as config->domains */
+	uint32_t names_id;	/* of the set of hostnames: changes with it */
 	size_t n;
 	struct zone zone[]; /* in the configuration's order */
 };
 
-/*
- * The zones of a view: what the hook reads.  Views that select nothing share
- * one.  Counted by instances, process lock.
- */
-struct view_map {
-	uint32_t refs;
-	struct zonemap *zones;	   /* -> struct zone */
-	struct snapshot *snapshot; /* a reference */
-};
+struct view_map;
 
 /* A plugin statement in one view. */
 struct instance {
 	struct instance *next; /* process lock */
 	struct view_map *_Atomic map;
+	_Atomic bool steers; /* the map has hostnames: a hint, read first */
 	dns_acl_t *query_on; /* the view's allow-query-on, NULL: none */
 	size_t n_selected;   /* 0: all zones */
 	char **selected;     /* ids of zones */
@@ -130,6 +159,8 @@ struct process {
 	uint64_t departed[COUNTERS]; /* of zones that are gone; process lock */
 	_Atomic uint64_t next_cache_id;
 	_Atomic uint32_t now_s;
+	_Atomic uint64_t now_ms;       /* the tables' time */
+	_Atomic uint64_t domain_other; /* questions for domains, no hostname */
 	int64_t started_wall_s;
 
 	pthread_mutex_t lock;
@@ -137,6 +168,7 @@ struct process {
 	char *config_file;
 	struct view_map *all; /* the map of all zones, NULL: no configuration */
 	struct load_report report;
+	bool drains_read; /* by the thread that puts in force */
 
 	pthread_t worker;
 	pthread_mutex_t worker_lock; /* guards the next five, no more */
@@ -191,6 +223,14 @@ static inline void count(const struct zone *zone, enum counter which)
  * the engine's timer read a moment ago, and free.
  */
 uint32_t clock_now_s(void);
+
+/* Milliseconds of the same clock: the tables' time; and the timer's reading. */
+uint64_t clock_now_ms(void);
+
+static inline uint64_t process_now_ms(const struct process *p)
+{
+	return atomic_load_explicit(&p->now_ms, memory_order_relaxed);
+}
 
 static inline uint32_t process_now_s(const struct process *p)
 {

@@ -109,16 +109,17 @@ static uint16_t get16(const uint8_t *at)
 }
 
 /* Copies the form and patches all that differs from client to client. */
-static void patch(struct send *s, query_ctx_t *qctx, struct store_entry *e,
-		  const struct store_form *f, uint32_t now_s, bool stale)
+static void patch(struct send *s, query_ctx_t *qctx,
+		  const struct send_answer *a)
 {
 	const ns_client_t *client = qctx->client;
 	const dns_message_t *msg = client->message;
 	const dns_name_t *qname = client->query.qname;
+	const struct store_form *f = a->form;
 	const uint16_t *ttls =
-		(const uint16_t *)(const void *)(e->octets + f->ttl);
+		(const uint16_t *)(const void *)(a->octets + f->ttl);
 
-	memcpy(s->wire, e->octets + f->wire, f->n);
+	memcpy(s->wire, a->octets + f->wire, f->n);
 	s->n = f->n;
 	s->wire[2] |= (msg->flags & DNS_MESSAGEFLAG_RD) != 0 ? 0x01 : 0;
 	s->wire[3] |= (msg->flags & DNS_MESSAGEFLAG_CD) != 0 ? 0x10 : 0;
@@ -129,19 +130,21 @@ static void patch(struct send *s, query_ctx_t *qctx, struct store_entry *e,
 	put16(s->wire + 8, f->count[1]);
 	put16(s->wire + 10, f->count[2]);
 	memcpy(s->wire + WIRE_HEADER, qname->ndata, qname->length);
-	wire_age(s->wire, ttls, f->n_ttls, store_age_s(e, now_s),
-		 stale ? STALE_TTL_S : 0, stale);
+	wire_age(s->wire, ttls, f->n_ttls, a->age_s, a->stale ? STALE_TTL_S : 0,
+		 a->stale);
 }
 
-static void turn(struct send *s, struct store_entry *e,
-		 const struct store_form *f, unsigned int order)
+static void turn(struct send *s, const struct send_answer *a,
+		 unsigned int order)
 {
+	const struct store_form *f = a->form;
+
 	if (f->n_turns == 0 || order == 0)
 		return;
 	uint32_t first = (order & DNS_RDATASETATTR_RANDOMIZE) != 0
 				 ? isc_random32()
 				 : atomic_fetch_add_explicit(
-					   &e->turns, 1, memory_order_relaxed);
+					   a->turns, 1, memory_order_relaxed);
 	for (unsigned int i = 0; i < f->n_turns; i++)
 		wire_turn(s->wire, &f->turn[i], first);
 }
@@ -189,25 +192,25 @@ static void drop_opt(ns_client_t *client)
  * only against equal spelling, and this client spells the question in its own
  * way (RFC 1035 section 4.1.4 leaves that to the server).
  */
-static unsigned int growth(const query_ctx_t *qctx, const struct store_entry *e,
-			   const struct store_form *f)
+static unsigned int growth(const query_ctx_t *qctx, const struct send_answer *a)
 {
 	const dns_name_t *qname = qctx->client->query.qname;
-	const uint8_t *stored = e->octets + f->wire + WIRE_HEADER;
+	const uint8_t *stored = a->octets + a->form->wire + WIRE_HEADER;
 
 	return memcmp(stored, qname->ndata, qname->length) == 0 ? 0
 								: qname->length;
 }
 
-static bool try_raw(struct send *s, query_ctx_t *qctx, struct store_entry *e,
-		    const struct store_form *f, uint32_t now_s, bool stale)
+static bool try_raw(struct send *s, query_ctx_t *qctx,
+		    const struct send_answer *a)
 {
+	const struct store_form *f = a->form;
 	uint16_t limit = size_limit(qctx->client);
 	unsigned int order = 0;
 
-	if (f->n > limit || needs_renderer(qctx))
+	if (a->edit || f->n > limit || needs_renderer(qctx))
 		return false;
-	unsigned int room = growth(qctx, e, f);
+	unsigned int room = growth(qctx, a);
 	if (room > limit)
 		return false;
 	limit = (uint16_t)(limit - room);
@@ -215,46 +218,68 @@ static bool try_raw(struct send *s, query_ctx_t *qctx, struct store_entry *e,
 		order = order_of(qctx);
 	if (f->fixed_order && order != 0)
 		return false;
-	patch(s, qctx, e, f, now_s, stale);
-	turn(s, e, f, order);
+	patch(s, qctx, a);
+	turn(s, a, order);
 	if (add_opt(s, qctx->client, limit))
 		return true;
 	drop_opt(qctx->client);
 	return false;
 }
 
-void send_prepare(struct send *s, query_ctx_t *qctx, struct store_entry *e,
-		  uint32_t now_s, bool stale)
+void send_stored(struct send_answer *a, const query_ctx_t *qctx,
+		 struct store_entry *e, uint32_t now_s, bool stale)
 {
-	const struct store_form *f = form_for(qctx->client, e);
+	*a = (struct send_answer){
+		.octets = e->octets,
+		.form = form_for(qctx->client, e),
+		.kind = e->kind,
+		.rcode = e->rcode,
+		.aa = e->aa,
+		.stale = stale,
+		.age_s = store_age_s(e, now_s),
+		.turns = &e->turns,
+	};
+}
 
-	if (stale)
+static void prepare_message(struct send *s, query_ctx_t *qctx,
+			    const struct send_answer *a)
+{
+	const struct store_form *f = a->form;
+	struct message_source source = {
+		.wire = a->octets + f->wire,
+		.n = f->n,
+		.count = { f->count[0], f->count[1], f->count[2] },
+		.age_s = a->age_s,
+		.stale = a->stale,
+		.stale_ttl_s = STALE_TTL_S,
+		.first_type_only = minimal_any(qctx),
+		.keep_order = a->turns == NULL,
+		.edit = a->edit,
+	};
+
+	if (a->turns != NULL)
+		source.turn = atomic_fetch_add_explicit(a->turns, 1,
+							memory_order_relaxed);
+	s->failed = message_fill(qctx, &source) != ISC_R_SUCCESS;
+	qctx->authoritative = a->aa;
+	qctx->client->message->rcode = a->rcode;
+	qctx->client->query.isreferral = a->kind == STORE_REFERRAL;
+}
+
+void send_prepare(struct send *s, query_ctx_t *qctx,
+		  const struct send_answer *a)
+{
+	if (a->stale)
 		ns_client_extendederror(qctx->client,
-					e->rcode == dns_rcode_nxdomain
+					a->rcode == dns_rcode_nxdomain
 						? DNS_EDE_STALENXANSWER
 						: DNS_EDE_STALEANSWER,
 					NULL);
-	s->kind = e->kind;
+	s->kind = a->kind;
 	s->failed = false;
-	s->raw = try_raw(s, qctx, e, f, now_s, stale);
-	if (s->raw)
-		return;
-
-	struct message_source source = {
-		.wire = e->octets + f->wire,
-		.n = f->n,
-		.count = { f->count[0], f->count[1], f->count[2] },
-		.age_s = store_age_s(e, now_s),
-		.stale = stale,
-		.stale_ttl_s = STALE_TTL_S,
-		.turn = atomic_fetch_add_explicit(&e->turns, 1,
-						  memory_order_relaxed),
-		.first_type_only = minimal_any(qctx),
-	};
-	s->failed = message_fill(qctx, &source) != ISC_R_SUCCESS;
-	qctx->authoritative = e->aa;
-	qctx->client->message->rcode = e->rcode;
-	qctx->client->query.isreferral = e->kind == STORE_REFERRAL;
+	s->raw = try_raw(s, qctx, a);
+	if (!s->raw)
+		prepare_message(s, qctx, a);
 }
 
 static void count_one(const ns_client_t *client, isc_statscounter_t counter)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * send - gives a client a stored answer, as named would have given it from a
- * zone of its own.
+ * send - gives a client a stored or a decided answer, as named would have
+ * given it from a zone of its own.
  *
  * Two ways, and only this module knows which is taken: the *raw path* patches
  * the stored wire (question as the client spelled it, flags, aged TTLs, order
@@ -23,18 +23,32 @@
 
 struct send {
 	bool raw;
-	bool failed; /* nothing could be made of the entry: SERVFAIL */
+	bool failed; /* nothing could be made of the answer: SERVFAIL */
 	uint8_t kind;
 	uint16_t n;
 	uint8_t wire[SEND_RAW_MAX];
 };
 
-/*
- * Prepares the answer 'e' in the form that this client gets.  'stale': the
- * origin is gone and the answer too old, EDE 3 and short TTLs.
- */
-void send_prepare(struct send *s, query_ctx_t *qctx, struct store_entry *e,
-		  uint32_t now_s, bool stale);
+/* An answer ready to be given: a stored one, or one made for this client. */
+struct send_answer {
+	const uint8_t *octets; /* what the form's offsets are in */
+	const struct store_form *form;
+	uint8_t kind; /* enum store_kind */
+	uint8_t rcode;
+	bool aa;
+	bool stale; /* the origin is gone: EDE 3 and short TTLs */
+	bool edit;  /* edit.h must see it: its names are steered */
+	uint32_t age_s;
+	_Atomic uint32_t *turns; /* counts for cyclic order */
+};
+
+/* The answer 'e' in the form that this client gets. */
+void send_stored(struct send_answer *a, const query_ctx_t *qctx,
+		 struct store_entry *e, uint32_t now_s, bool stale);
+
+/* Prepares an answer; copies all that it needs of it. */
+void send_prepare(struct send *s, query_ctx_t *qctx,
+		  const struct send_answer *a);
 
 /* Sends it; returns what the hook returns in '*resp' (NS_HOOK_RETURN). */
 void send_finish(struct send *s, query_ctx_t *qctx, isc_result_t *resp);

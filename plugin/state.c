@@ -16,6 +16,7 @@
 #include "plugin/log.h"
 
 #define GOOD_NAME	  "last-good.json"
+#define HEAD_MAX	  (1u << 20) /* octets of a bad file to look through */
 #define DEFAULT_DIRECTORY "/var/lib/bind/nearzone"
 
 void state_directory_make(const char *directory)
@@ -133,15 +134,14 @@ static bool named_directory(const char *text, char *out, size_t size)
 }
 
 /* The first MiB of 'file': its cache block, unless it hides well. */
-static char *read_head(const char *file)
+static char *read_head(const char *file, size_t max)
 {
-	enum { HEAD = 1 << 20 };
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	char *text = fd >= 0 ? malloc(HEAD + 1) : NULL;
+	char *text = fd >= 0 ? malloc(max + 1) : NULL;
 	size_t used = 0;
 
-	while (text != NULL && used < HEAD) {
-		ssize_t n = read(fd, text + used, HEAD - used);
+	while (text != NULL && used < max) {
+		ssize_t n = read(fd, text + used, max - used);
 		if (n <= 0)
 			break;
 		used += (size_t)n;
@@ -156,7 +156,7 @@ static char *read_head(const char *file)
 int state_good_find(const char *file, char *path, size_t size)
 {
 	char directory[STATE_PATH_MAX] = DEFAULT_DIRECTORY;
-	char *text = read_head(file);
+	char *text = read_head(file, HEAD_MAX);
 
 	if (text != NULL)
 		(void)named_directory(text, directory, sizeof(directory));
@@ -165,4 +165,44 @@ int state_good_find(const char *file, char *path, size_t size)
 	if (n < 0 || (size_t)n >= size)
 		return -ENOENT;
 	return access(path, R_OK) == 0 ? 0 : -ENOENT;
+}
+
+/* -- small files ------------------------------------------------------------
+ */
+
+static bool write_text(const char *path, const char *text)
+{
+	size_t n = strlen(text);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	bool ok = fd >= 0 && write(fd, text, n) == (ssize_t)n && fsync(fd) == 0;
+
+	if (fd >= 0 && close(fd) != 0)
+		ok = false;
+	return ok;
+}
+
+void state_text_save(const char *directory, const char *name, const char *text)
+{
+	char path[STATE_PATH_MAX];
+	char fresh[STATE_PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
+	int m = snprintf(fresh, sizeof(fresh), "%s/%s.new", directory, name);
+
+	if (n < 0 || m < 0 || (size_t)m >= sizeof(fresh))
+		return;
+	if (write_text(fresh, text) && rename(fresh, path) == 0)
+		return;
+	log_write(ISC_LOG_ERROR, "cannot write '%s': %s", path,
+		  log_error(-errno, (char[LOG_ERROR_MAX]){ 0 }));
+	(void)unlink(fresh);
+}
+
+char *state_text_read(const char *directory, const char *name, size_t max)
+{
+	char path[STATE_PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return NULL;
+	return read_head(path, max);
 }

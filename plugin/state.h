@@ -22,3 +22,12 @@ void state_good_save(const char *file, const char *directory);
  * its text still names, else in the default one.  0 and the path, or -ENOENT.
  */
 int state_good_find(const char *file, char *path, size_t size);
+
+/* Writes 'text' as 'directory'/'name', whole or not at all. */
+void state_text_save(const char *directory, const char *name, const char *text);
+
+/*
+ * Reads such a file of at most 'max' octets; the caller frees.  NULL: there is
+ * none, or it is not readable.
+ */
+char *state_text_read(const char *directory, const char *name, size_t max);

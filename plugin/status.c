@@ -13,21 +13,9 @@
 
 #include "common/rcu.h"
 #include "plugin/control.h"
-
-static void add_text(struct json_object *o, const char *key, const char *text)
-{
-	json_object_object_add(o, key, json_object_new_string(text));
-}
-
-static void add_number(struct json_object *o, const char *key, uint64_t n)
-{
-	json_object_object_add(o, key, json_object_new_uint64(n));
-}
-
-static void add_bool(struct json_object *o, const char *key, bool yes)
-{
-	json_object_object_add(o, key, json_object_new_boolean(yes));
-}
+#include "plugin/jsonadd.h"
+#include "plugin/map.h"
+#include "plugin/traffic.h"
 
 /* -- loads --------------------------------------------------------------- */
 
@@ -277,6 +265,8 @@ struct json_object *status_of_all(struct engine *e, const char *id)
 		json_object_object_add(o, "conflicts",
 				       status_of_conflicts(e->snapshot));
 	}
+	if (e->snapshot != NULL)
+		json_object_object_add(o, "traffic", traffic_status(e));
 	json_object_object_add(o, "control", status_of_control(e));
 	json_object_object_add(reply, "status", o);
 	return reply;

@@ -31,6 +31,8 @@ static void report_file(const struct report *report,
 			       json_object_new_uint64(config->serial));
 	json_object_object_add(item, "zones",
 			       json_object_new_uint64(config->n_zones));
+	json_object_object_add(item, "hostnames",
+			       json_object_new_uint64(config->n_hostnames));
 	json_object_array_add(report->files, item);
 }
 
@@ -83,8 +85,11 @@ static bool check(const char *file, struct err *errs,
 		report_file(report, config, file);
 	} else {
 		show_text(stdout, slice_of(file));
-		printf(": ok (%zu %s, serial %" PRIu64 ")\n", config->n_zones,
-		       config->n_zones == 1 ? "zone" : "zones", config->serial);
+		printf(": ok (%zu %s, %zu %s, serial %" PRIu64 ")\n",
+		       config->n_zones, config->n_zones == 1 ? "zone" : "zones",
+		       config->n_hostnames,
+		       config->n_hostnames == 1 ? "hostname" : "hostnames",
+		       config->serial);
 	}
 	config_free(config);
 	return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/nzctl.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "probes-client/local.h"
 #include "probes-client/remote.h"
 
@@ -22,9 +24,18 @@
 #define SOCKET_ENV     "NEARZONE_SOCKET"
 #define TIMEOUT_MS     10000u
 #define TIMEOUT_MAX_S  86400u
+#define REASON_MAX     200u	  /* octets */
+#define DRAIN_MAX_S    315360000u /* ten years */
 
 /* Options that only some commands take: bits. */
-enum { TAKES_ZONE = 1, TAKES_SUBTREE = 2, TAKES_COUNT = 4 };
+enum {
+	TAKES_ZONE = 1,
+	TAKES_SUBTREE = 2,
+	TAKES_COUNT = 4,
+	TAKES_CLIENT = 8,
+	TAKES_REASON = 16,
+	TAKES_FOR = 32,
+};
 
 enum option_id {
 	OPT_SOCKET = 256,
@@ -33,6 +44,9 @@ enum option_id {
 	OPT_ZONE,
 	OPT_SUBTREE,
 	OPT_COUNT,
+	OPT_CLIENT,
+	OPT_REASON,
+	OPT_FOR,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -44,6 +58,9 @@ static const struct option long_options[] = {
 	{ "zone", required_argument, NULL, OPT_ZONE },
 	{ "subtree", required_argument, NULL, OPT_SUBTREE },
 	{ "count", required_argument, NULL, OPT_COUNT },
+	{ "client", required_argument, NULL, OPT_CLIENT },
+	{ "reason", required_argument, NULL, OPT_REASON },
+	{ "for", required_argument, NULL, OPT_FOR },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -75,6 +92,33 @@ static const struct command commands[] = {
 	  "(--subtree); or of a whole zone (--zone).  Exits 0 also when\n"
 	  "there was nothing to forget.\n",
 	  remote_purge, TAKES_ZONE | TAKES_SUBTREE, 0, 1 },
+	{ "explain", "explain NAME TYPE [--client ADDRESS[/BITS]]",
+	  "what a client gets for a managed hostname, and why",
+	  "TYPE is A or AAAA.  Says which rule decides, shows every address\n"
+	  "with its state and why it is or is not chosen, and the answer.\n"
+	  "ADDRESS is the client's or its resolver's; without it, nobody's in\n"
+	  "particular.  Nothing is counted.  Exits 1 if the answer has no\n"
+	  "address, or NAME is not managed.\n",
+	  remote_explain, TAKES_CLIENT, 2, 2 },
+	{ "servers", "servers [SERVER]", "the servers, and how they are",
+	  "A line a server, then the tests that are not up; of one SERVER,\n"
+	  "all its tests.\n",
+	  remote_servers, 0, 0, 1 },
+	{ "drain", "drain SERVER --reason TEXT [--for TIME]",
+	  "give out a server's addresses no more",
+	  "Clients that have its addresses keep them until their TTL is over.\n"
+	  "TIME is as in the configuration: 90s, 30m, 2h, 1d; without it, the\n"
+	  "server stays drained until 'undrain'; neither a reload nor a "
+	  "restart\n"
+	  "ends it.  Draining again changes reason and time.\n",
+	  remote_drain, TAKES_REASON | TAKES_FOR, 1, 1 },
+	{ "undrain", "undrain SERVER", "let a drained server serve again",
+	  "Exits 0 also when it was not drained.\n", remote_undrain, 0, 1, 1 },
+	{ "probes", "probes [SERVER]", "what the tests of servers say",
+	  "A line for each service on each address: state, age of the newest\n"
+	  "result, how long it has been in that state, metric, who reports,\n"
+	  "and what went wrong; then what the side-car has sent.\n",
+	  remote_probes, 0, 0, 1 },
 	{ "check", "check FILE...", "check configuration files",
 	  "Runs the plugin's own checker; needs no running plugin.  Errors go\n"
 	  "to the standard error, 'FILE: ok' to the standard output.  Exits 1\n"
@@ -125,8 +169,8 @@ static void help_all(void)
 	     "\n"
 	     "Exit status:\n"
 	     "  0  done\n"
-	     "  1  the command was refused, a file has errors, or a lookup\n"
-	     "     found nothing\n"
+	     "  1  the command was refused, a file has errors, a lookup found\n"
+	     "     nothing, or an explained answer has no address\n"
 	     "  2  wrong usage\n"
 	     "  3  the plugin cannot be talked to, or the output cannot be\n"
 	     "     written");
@@ -194,10 +238,50 @@ static enum nzctl_exit bad_value(const char *option, const char *value,
 	return NZCTL_USAGE;
 }
 
+/* "192.0.2.1", "192.0.2.0/24", "2001:db8::/56" */
+static bool is_client(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	size_t n = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	char address[INET6_ADDRSTRLEN];
+	struct in6_addr octets;
+	uint64_t bits = 0;
+
+	if (n >= sizeof(address))
+		return false;
+	memcpy(address, text, n);
+	address[n] = '\0';
+	bool v4 = inet_pton(AF_INET, address, &octets) == 1;
+	if (!v4 && inet_pton(AF_INET6, address, &octets) != 1)
+		return false;
+	return slash == NULL ||
+	       number_parse(slash + 1, 0, v4 ? 32 : 128, &bits) == 0;
+}
+
+/* "30m", or whole seconds as a number. */
+static enum nzctl_exit take_for(struct nzctl_options *options)
+{
+	uint64_t ms = 0;
+	uint64_t s = 0;
+
+	if (units_duration_parse(slice_of(optarg), &ms) == 0)
+		s = ms % 1000 == 0 ? ms / 1000 : 0;
+	else
+		(void)number_parse(optarg, 0, DRAIN_MAX_S, &s);
+	if (s == 0 || s > DRAIN_MAX_S)
+		return bad_value("for", optarg,
+				 "whole seconds, minutes, hours, days or "
+				 "weeks, 1s to 3650d");
+	options->for_s = s;
+	return NZCTL_DONE;
+}
+
 static enum nzctl_exit take_number(int id, struct nzctl_options *options)
 {
 	uint64_t n = 0;
 
+	if (id == OPT_FOR)
+		return take_for(options);
 	if (id == OPT_COUNT) {
 		if (number_parse(optarg, 0, INT64_MAX, &n) != 0 || n == 0)
 			return bad_value("count", optarg, "a number from 1");
@@ -209,6 +293,54 @@ static enum nzctl_exit take_number(int id, struct nzctl_options *options)
 		return bad_value("timeout", optarg, "seconds, 0.001 to 86400");
 	options->timeout_ms = (unsigned)n;
 	return NZCTL_DONE;
+}
+
+static enum nzctl_exit take_text(int id, struct nzctl_options *options)
+{
+	switch (id) {
+	case OPT_SOCKET:
+		options->socket = optarg;
+		break;
+	case OPT_ZONE:
+		options->zone = optarg;
+		break;
+	case OPT_SUBTREE:
+		options->subtree = optarg;
+		break;
+	case OPT_CLIENT:
+		options->client = optarg;
+		if (!is_client(optarg))
+			return bad_value("client", optarg,
+					 "an address, perhaps with /BITS");
+		break;
+	default:
+		options->reason = optarg;
+		if (optarg[0] == '\0' || strlen(optarg) > REASON_MAX)
+			return bad_value("reason", optarg,
+					 "a text of 1 to 200 octets");
+	}
+	return NZCTL_DONE;
+}
+
+/* What a command must take for the option to be given. */
+static unsigned takes(int id)
+{
+	switch (id) {
+	case OPT_ZONE:
+		return TAKES_ZONE;
+	case OPT_SUBTREE:
+		return TAKES_SUBTREE;
+	case OPT_COUNT:
+		return TAKES_COUNT;
+	case OPT_CLIENT:
+		return TAKES_CLIENT;
+	case OPT_REASON:
+		return TAKES_REASON;
+	case OPT_FOR:
+		return TAKES_FOR;
+	default:
+		return 0;
+	}
 }
 
 /* Reads all options; what is left begins at optind. */
@@ -224,26 +356,14 @@ static enum nzctl_exit take_options(int argc, char **argv,
 		id = getopt_long(argc, argv, "", long_options, NULL);
 		if (id == -1)
 			break;
+		*givenp |= takes(id);
 		switch (id) {
-		case OPT_SOCKET:
-			options->socket = optarg;
-			break;
 		case OPT_JSON:
 			options->json = true;
 			break;
-		case OPT_ZONE:
-			options->zone = optarg;
-			*givenp |= TAKES_ZONE;
-			break;
-		case OPT_SUBTREE:
-			options->subtree = optarg;
-			*givenp |= TAKES_SUBTREE;
-			break;
 		case OPT_COUNT:
-			*givenp |= TAKES_COUNT;
-			result = take_number(id, options);
-			break;
 		case OPT_TIMEOUT:
+		case OPT_FOR:
 			result = take_number(id, options);
 			break;
 		case OPT_HELP:
@@ -252,9 +372,12 @@ static enum nzctl_exit take_options(int argc, char **argv,
 		case OPT_VERSION:
 			*insteadp = "version";
 			break;
-		default: /* getopt has said what is wrong */
+		case '?': /* getopt has said what is wrong */
 			fputs("nzctl: see 'nzctl help'\n", stderr);
 			result = NZCTL_USAGE;
+			break;
+		default:
+			result = take_text(id, options);
 		}
 	}
 	return result;

@@ -22,6 +22,9 @@ struct nzctl_options {
 	const char *zone;    /* --zone, or NULL */
 	const char *subtree; /* --subtree, or NULL */
 	uint64_t count;	     /* --count, or 0 */
+	const char *client;  /* --client, or NULL */
+	const char *reason;  /* --reason, or NULL */
+	uint64_t for_s;	     /* --for, or 0 */
 	const char *command;
 	int argc; /* what follows the command */
 	char **argv;

@@ -6,8 +6,10 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "probes-client/dial.h"
+#include "probes-client/nzctl_traffic.h"
 #include "probes-client/show.h"
 
 #define REQUEST_MAX 65536u /* octets the server takes in a line */
@@ -271,6 +273,83 @@ enum nzctl_exit remote_purge(const struct nzctl_options *options)
 	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
 	talk_end(&talk);
 	return result;
+}
+
+enum nzctl_exit remote_explain(const struct nzctl_options *options)
+{
+	static const char *const types[] = { "A", "AAAA" };
+	const char *type = NULL;
+
+	for (size_t i = 0; i < 2; i++)
+		if (strcasecmp(options->argv[1], types[i]) == 0)
+			type = types[i];
+	if (type == NULL) {
+		fputs("nzctl: explain: only answers of type A and AAAA are "
+		      "decided\n",
+		      stderr);
+		return NZCTL_USAGE;
+	}
+
+	struct json_object *request = request_of(options);
+	struct talk talk;
+	add_text(request, "name", options->argv[0]);
+	add_text(request, "type", type);
+	add_text(request, "client", options->client);
+	enum nzctl_exit result = ask(&talk, options, request, false);
+	if (result == NZCTL_DONE && !options->json)
+		nzctl_traffic_explain(stdout, talk.reply);
+	if (result == NZCTL_DONE && !nzctl_traffic_answered(talk.reply))
+		result = NZCTL_REFUSED;
+	talk_end(&talk);
+	return result;
+}
+
+/* Asks about one server, or all, and has 'show' show it. */
+static enum nzctl_exit ask_servers(const struct nzctl_options *options,
+				   struct json_object *request,
+				   nzctl_traffic_show show)
+{
+	const char *server = options->argc > 0 ? options->argv[0] : NULL;
+	struct talk talk;
+
+	add_text(request, "server", server);
+	enum nzctl_exit result = ask(&talk, options, request, false);
+	if (result == NZCTL_DONE && !options->json)
+		show(stdout, talk.reply, server);
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_servers(const struct nzctl_options *options)
+{
+	return ask_servers(options, request_of(options), nzctl_traffic_servers);
+}
+
+enum nzctl_exit remote_probes(const struct nzctl_options *options)
+{
+	return ask_servers(options, request_of(options), nzctl_traffic_probes);
+}
+
+enum nzctl_exit remote_drain(const struct nzctl_options *options)
+{
+	if (options->reason == NULL) {
+		fputs("nzctl: drain: give a --reason: others will want to "
+		      "know\n",
+		      stderr);
+		return NZCTL_USAGE;
+	}
+
+	struct json_object *request = request_of(options);
+	add_text(request, "reason", options->reason);
+	if (options->for_s > 0)
+		json_object_object_add(request, "for_s",
+				       json_object_new_uint64(options->for_s));
+	return ask_servers(options, request, nzctl_traffic_drain);
+}
+
+enum nzctl_exit remote_undrain(const struct nzctl_options *options)
+{
+	return ask_servers(options, request_of(options), nzctl_traffic_undrain);
 }
 
 enum nzctl_exit remote_reload(const struct nzctl_options *options)

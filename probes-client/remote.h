@@ -9,5 +9,10 @@
 enum nzctl_exit remote_status(const struct nzctl_options *options);
 enum nzctl_exit remote_lookup(const struct nzctl_options *options);
 enum nzctl_exit remote_purge(const struct nzctl_options *options);
+enum nzctl_exit remote_explain(const struct nzctl_options *options);
+enum nzctl_exit remote_servers(const struct nzctl_options *options);
+enum nzctl_exit remote_drain(const struct nzctl_options *options);
+enum nzctl_exit remote_undrain(const struct nzctl_options *options);
+enum nzctl_exit remote_probes(const struct nzctl_options *options);
 enum nzctl_exit remote_reload(const struct nzctl_options *options);
 enum nzctl_exit remote_watch(const struct nzctl_options *options);

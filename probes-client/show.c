@@ -12,6 +12,7 @@
 #define WIDTH_MAX   64 /* columns of text that alignment cares for */
 #define INDENT	    2
 #define TIME_MAX    253402300799.0 /* the end of the year 9999 */
+#define AGE_MAX	    1e15 /* seconds that are shown as more than that */
 
 /* A column of a table: a member, or a member of a member that is an object. */
 struct column {
@@ -107,11 +108,19 @@ static struct slice label_of(const char *key)
 {
 	struct slice label = slice_of(key);
 
-	if (ends_with(label, "_us"))
+	if (ends_with(label, "_pct"))
+		label.n -= 4;
+	else if (ends_with(label, "_us"))
 		label.n -= 3;
 	else if (ends_with(label, "_s"))
 		label.n -= 2;
 	return label;
+}
+
+/* Numbers, in whose column a word ("never") changes nothing. */
+static bool is_quantity(const char *key)
+{
+	return label_of(key).n < strlen(key);
 }
 
 static bool is_any(const char *key, const char *a, const char *b, const char *c)
@@ -132,25 +141,39 @@ static bool is_scalar(struct json_object *value)
 	       !json_object_is_type(value, json_type_array);
 }
 
-static void show_duration(FILE *out, int64_t s)
+static char *duration_text(int64_t s, char out[SHOW_AGE_MAX])
 {
 	static const struct {
 		int64_t s;
 		char unit;
 	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' } };
 	uint64_t left = s < 0 ? -(uint64_t)s : (uint64_t)s;
+	size_t n = 0;
 
 	if (s < 0)
-		fputc('-', out);
+		out[n++] = '-';
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		uint64_t unit = (uint64_t)units[i].s;
 
 		if (left >= unit)
-			fprintf(out, "%" PRIu64 "%c ", left / unit,
-				units[i].unit);
+			n += (size_t)snprintf(out + n, SHOW_AGE_MAX - n,
+					      "%" PRIu64 "%c ", left / unit,
+					      units[i].unit);
 		left %= unit;
 	}
-	fprintf(out, "%" PRIu64 "s", left);
+	(void)snprintf(out + n, SHOW_AGE_MAX - n, "%" PRIu64 "s", left);
+	return out;
+}
+
+char *show_age(double s, char out[SHOW_AGE_MAX])
+{
+	if ((s >= 59.95 || s <= -59.95) && s < AGE_MAX && s > -AGE_MAX)
+		return duration_text((int64_t)(s + (s < 0 ? -0.5 : 0.5)), out);
+	if (s < AGE_MAX && s > -AGE_MAX)
+		(void)snprintf(out, SHOW_AGE_MAX, "%.1fs", s);
+	else
+		(void)snprintf(out, SHOW_AGE_MAX, "%gs", s);
+	return out;
 }
 
 static void show_size(FILE *out, uint64_t n)
@@ -167,7 +190,7 @@ static void show_size(FILE *out, uint64_t n)
 }
 
 /* 0 <= unix_s < TIME_MAX */
-static void show_time(FILE *out, double unix_s, bool with_ms)
+static void time_show(FILE *out, double unix_s, bool with_ms)
 {
 	int64_t ms = (int64_t)(unix_s * 1000 + 0.5);
 	time_t s = (time_t)(ms / 1000);
@@ -190,15 +213,18 @@ static void show_number(FILE *out, const char *key, struct json_object *value)
 	double x = json_object_get_double(value);
 	bool whole = json_object_is_type(value, json_type_int);
 	int64_t n = json_object_get_int64(value);
+	char age[SHOW_AGE_MAX];
 
 	if (is_any(key, "started", "loaded", "time") && x >= 0 && x < TIME_MAX)
-		show_time(out, x, false);
+		time_show(out, x, false);
 	else if (whole && ends_with(slice_of(key), "_us"))
 		fprintf(out, "%.3f ms", x / 1000);
 	else if (whole && ends_with(slice_of(key), "_s"))
-		show_duration(out, n);
+		fputs(duration_text(n, age), out);
 	else if (ends_with(slice_of(key), "_s"))
-		fprintf(out, "%.3fs", x);
+		fputs(show_age(x, age), out);
+	else if (ends_with(slice_of(key), "_pct"))
+		fprintf(out, "%.0f%%", x);
 	else if (whole && n >= 0 && is_any(key, "bytes", "limit", "size"))
 		show_size(out, json_object_get_uint64(value));
 	else
@@ -350,7 +376,8 @@ static void table_measure(struct table *table)
 
 			if (width > column->width)
 				column->width = width;
-			if (value != NULL && !is_number(value))
+			if (value != NULL && !is_number(value) &&
+			    !is_quantity(key_of(column)))
 				column->numeric = false;
 		}
 	}
@@ -495,6 +522,20 @@ void show_object(FILE *out, struct json_object *object, const char *skip)
 	show_block(out, object, 0, skip);
 }
 
+void show_rows(FILE *out, struct json_object *rows, int indent)
+{
+	if (json_object_is_type(rows, json_type_array))
+		show_array(out, rows, indent);
+}
+
+void show_time(FILE *out, double unix_s)
+{
+	if (unix_s >= 0 && unix_s < TIME_MAX)
+		time_show(out, unix_s, false);
+	else
+		fputc('-', out);
+}
+
 /* -- events and findings ----------------------------------------------------
  */
 
@@ -514,7 +555,7 @@ void show_event(FILE *out, struct json_object *event)
 	double x = is_number(when) ? json_object_get_double(when) : -1;
 
 	if (x >= 0 && x < TIME_MAX)
-		show_time(out, x, true);
+		time_show(out, x, true);
 	else
 		fputc('-', out);
 	fputc(' ', out);

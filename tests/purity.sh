@@ -12,6 +12,8 @@ runtime='__stack_chk_fail|__(mem(cpy|move|set)|v?snprintf)_chk'
 runtime="$runtime|_GLOBAL_OFFSET_TABLE_|__tls_get_addr"
 runtime="$runtime|__(asan|ubsan|tsan|sanitizer|gcov)_.*"
 pure='common/err common/dname common/units common/utf8 common/jsontext
+	common/nameset common/probe
+	gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_draw
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight'
 
 objects() {
@@ -44,7 +46,10 @@ check() { # ALLOWED MODULE...
 pages='mmap|munmap|madvise|sysconf'
 rcu='urcu_bp_.*|cds_lfht_.*|rcu_tsan_anchor'
 check none common/err common/dname common/units common/utf8 common/jsontext
+check none common/nameset common/probe
 check none cacheproxy/wire cacheproxy/zonemap
+check none gtm/table gtm/world gtm/world_build gtm/decide
+check log gtm/decide_draw
 check "$rcu|$pages" cacheproxy/store
 check "$rcu|pthread_mutex_(init|destroy|lock|unlock)" cacheproxy/flight
 exit $rc

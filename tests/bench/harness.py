@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -147,11 +148,13 @@ class Named:
     One named.  'zones' maps a zone to its file (primary); 'forward' is a
     named to forward everything to; 'edge' maps edge zones to the named that
     is their origin (then the plugin is loaded).  'options' is text for the
-    options block.
+    options block; 'steer' holds members of nearzone.json for traffic
+    management (then, too, the plugin is loaded).
     """
 
     def __init__(self, lab, name, zones=None, edge=None, forward=None,
-                 options='', transport=None, plugin=None, zone_options=''):
+                 options='', transport=None, plugin=None, zone_options='',
+                 steer=None):
         self.lab = lab
         self.name = name
         self.zones = zones or {}
@@ -160,7 +163,10 @@ class Named:
         self.options = options
         self.zone_options = zone_options
         self.transport = transport
-        self.plugin = edge is not None if plugin is None else plugin
+        self.steer = steer or {}
+        if plugin is None:
+            plugin = edge is not None or steer is not None
+        self.plugin = plugin
         self.port = free_port()
         self.rndc_port = free_port()
         self.stats_port = free_port()
@@ -190,6 +196,7 @@ class Named:
                       'state-directory': self.lab.path(self.name)},
             'control': {'socket': self.socket},
             'zones': self.zones_json() if zones is None else zones,
+            **self.steer,
         }
         self.lab.write(self.name + '/nearzone.json',
                        json.dumps(document, indent=1))
@@ -300,6 +307,18 @@ class Named:
         if done.returncode:
             raise Broken('nzctl %s: %s' % (' '.join(command), done.stdout))
         return json.loads(done.stdout)
+
+    def control(self, **request):
+        """One request to the control socket; its answer as an object."""
+        with socket.socket(socket.AF_UNIX) as s, s.makefile('rw') as stream:
+            s.settimeout(60)
+            s.connect(self.socket)
+            stream.write(json.dumps(request) + '\n')
+            stream.flush()
+            answer = json.loads(stream.readline())
+        if not answer.get('ok'):
+            raise Broken('control %s: %s' % (request, answer))
+        return answer
 
     def ask(self, name, rdtype, tcp=False, timeout=5, **kwargs):
         query = dns.message.make_query(name, rdtype, **kwargs)

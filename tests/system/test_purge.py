@@ -227,6 +227,6 @@ def test_watch_shows_events(origin):
                                  for x in lines), "an event about the load")
             assert all(isinstance(json.loads(x), dict) for x in lines)
         finally:
-            watch.send_signal(signal.SIGINT)
+            watch.send_signal(signal.SIGTERM)
             watch.wait(10)
             reader.join(10)

@@ -160,26 +160,6 @@ static void takes_what_is_given(void **state)
 	config_free(config);
 }
 
-static void counts_the_network(void **state)
-{
-	struct config *config = good(
-		"{\"version\":1,\"services\":{\"web\":{\"probe\":\"tcp\"}},"
-		"\"hostnames\":{\"a.example\":{\"servers\":[\"x\",\"z\"]}},"
-		"\"pops\":{\"p\":{\"servers\":{"
-		"\"x\":{\"addresses\":[\"192.0.2.1\"]},"
-		"\"y\":{\"addresses\":[\"192.0.2.2\"]}}},"
-		"\"q\":{\"servers\":{"
-		"\"z\":{\"addresses\":[\"192.0.2.3\"]}}}}}");
-
-	(void)state;
-	assert_int_equal(config->n_zones, 0);
-	assert_int_equal(config->n_services, 1);
-	assert_int_equal(config->n_pops, 2);
-	assert_int_equal(config->n_servers, 3);
-	assert_int_equal(config->n_hostnames, 1);
-	config_free(config);
-}
-
 static void compares_origins(void **state)
 {
 	static const char *const variants[] = {
@@ -383,7 +363,7 @@ static void holds_every_file(void **state)
 {
 	(void)state;
 	assert_true(each_file("accepted", true) >= 5);
-	assert_true(each_file("rejected", false) >= 50);
+	assert_true(each_file("rejected", false) >= 80);
 }
 
 static void shares_origins_of_many_zones(void **state)
@@ -457,7 +437,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_defaults),
 		cmocka_unit_test(takes_what_is_given),
-		cmocka_unit_test(counts_the_network),
 		cmocka_unit_test(compares_origins),
 		cmocka_unit_test(reports_in_order),
 		cmocka_unit_test(survives_long_names),

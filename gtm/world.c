@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "gtm/world.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gtm/world_int.h"
+
+const char *const gtm_count_names[GTM_COUNTS] = {
+	[GTM_DECISIONS] = "decisions", [GTM_ON_BACKUP] = "backup",
+	[GTM_ON_HIDDEN] = "hidden",    [GTM_ON_FAIL] = "fail",
+	[GTM_NO_DATA] = "nodata",      [GTM_SERVFAILS] = "servfail",
+	[GTM_EXTRA] = "extra",	       [GTM_EXPOSED] = "exposed",
+};
+
+const char *const gtm_row_fate_names[GTM_ROW_FATES] = {
+	[GTM_ROW_OK] = "ok",	     [GTM_ROW_UNKNOWN] = "unknown",
+	[GTM_ROW_FUTURE] = "future", [GTM_ROW_OLD] = "old",
+	[GTM_ROW_VALUE] = "value",
+};
+
+/* -- looking up ------------------------------------------------------------ */
+
+static int id_compare(struct slice id, const char *with)
+{
+	size_t n = strlen(with);
+	int rc = memcmp(id.p, with, id.n < n ? id.n : n);
+
+	if (rc != 0)
+		return rc;
+	return (id.n > n) - (id.n < n);
+}
+
+static int server_compare(const void *id, const void *server)
+{
+	return id_compare(*(const struct slice *)id,
+			  ((const struct config_server *)server)->id);
+}
+
+static int service_compare(const void *id, const void *service)
+{
+	return id_compare(*(const struct slice *)id,
+			  ((const struct config_service *)service)->id);
+}
+
+uint32_t gtm_world_server(const struct gtm_world *world, struct slice id)
+{
+	const struct config *config = world->config;
+	const struct config_server *server = NULL;
+
+	if (id.p != NULL && config->n_servers > 0)
+		server = bsearch(&id, config->servers, config->n_servers,
+				 sizeof(*server), server_compare);
+	return server == NULL ? CONFIG_NONE
+			      : (uint32_t)(server - config->servers);
+}
+
+uint32_t world_service(const struct gtm_world *world, struct slice id)
+{
+	const struct config *config = world->config;
+	const struct config_service *service = NULL;
+
+	if (id.p != NULL && config->n_services > 0)
+		service = bsearch(&id, config->services, config->n_services,
+				  sizeof(*service), service_compare);
+	return service == NULL ? CONFIG_NONE
+			       : (uint32_t)(service - config->services);
+}
+
+const uint8_t *world_octets(const struct sockaddr_storage *address, size_t *n)
+{
+	if (address->ss_family == AF_INET) {
+		*n = 4;
+		return (const uint8_t *)&((const struct sockaddr_in *)address)
+			->sin_addr;
+	}
+	*n = 16;
+	return (const uint8_t *)&((const struct sockaddr_in6 *)address)
+		->sin6_addr;
+}
+
+int world_address_compare(const struct sockaddr_storage *a,
+			  const struct sockaddr_storage *b)
+{
+	size_t n_a;
+	size_t n_b;
+	const uint8_t *octets_a = world_octets(a, &n_a);
+	const uint8_t *octets_b = world_octets(b, &n_b);
+
+	if (n_a != n_b)
+		return n_a < n_b ? -1 : 1;
+	return memcmp(octets_a, octets_b, n_a);
+}
+
+struct gtm_cell *world_cell(const struct gtm_world *world, uint32_t server,
+			    const struct sockaddr_storage *address,
+			    uint32_t service)
+{
+	size_t from = world->first[server];
+	size_t to = world->first[server + 1];
+
+	while (from < to) {
+		size_t i = from + (to - from) / 2;
+		uint32_t its = (uint32_t)(world->about[i].service -
+					  world->config->services);
+		int rc = world_address_compare(address,
+					       &world->cells[i]->address);
+		if (rc == 0)
+			rc = (service > its) - (service < its);
+		if (rc == 0)
+			return world->cells[i];
+		if (rc < 0)
+			to = i;
+		else
+			from = i + 1;
+	}
+	return NULL;
+}
+
+struct gtm_cell *gtm_world_cell(const struct gtm_world *world,
+				struct slice server,
+				const struct sockaddr_storage *address,
+				struct slice service)
+{
+	uint32_t i = gtm_world_server(world, server);
+	uint32_t k = world_service(world, service);
+
+	if (i == CONFIG_NONE || k == CONFIG_NONE)
+		return NULL;
+	if (address->ss_family != AF_INET && address->ss_family != AF_INET6)
+		return NULL;
+	return world_cell(world, i, address, k);
+}
+
+/* -- the feed -------------------------------------------------------------- */
+
+static bool value_good(const struct gtm_row *row)
+{
+	if (row->state != GTM_UP && row->state != GTM_DOWN)
+		return false;
+	if (row->error < 0 || row->error > UINT16_MAX)
+		return false;
+	/* Not a number is never within bounds. */
+	return row->metric >= 0.0 && row->metric <= (double)GTM_METRIC_MAX &&
+	       isfinite(row->age_ms);
+}
+
+enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
+				 const struct gtm_row *row, uint64_t now_ms,
+				 bool *changed)
+{
+	struct gtm_cell *cell =
+		gtm_world_cell(world, row->server, &row->address, row->service);
+	uint64_t when_ms = now_ms < GTM_TIME_MAX ? now_ms : GTM_TIME_MAX;
+
+	if (changed != NULL)
+		*changed = false;
+	if (cell == NULL)
+		return GTM_ROW_UNKNOWN;
+	if (!value_good(row))
+		return GTM_ROW_VALUE;
+	if (row->age_ms < -GTM_FUTURE_MS)
+		return GTM_ROW_FUTURE;
+
+	if (row->age_ms >= (double)when_ms)
+		when_ms = 1;
+	else if (row->age_ms > 0.0)
+		when_ms -= (uint64_t)row->age_ms;
+	if (when_ms < 1)
+		when_ms = 1;
+	enum gtm_state before = gtm_slot_glance(&cell->slot).state;
+	if (!gtm_slot_put(&cell->slot, row->state,
+			  (uint32_t)(row->metric + 0.5), (uint16_t)row->error,
+			  when_ms))
+		return GTM_ROW_OLD;
+	if (changed != NULL)
+		*changed = before != row->state;
+	return GTM_ROW_OK;
+}
+
+/* -- the end --------------------------------------------------------------- */
+
+/* Drops a reference to 'thing', whose count 'refs' is; the last one frees. */
+static void drop(void *thing, _Atomic uint32_t *refs)
+{
+	if (atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1)
+		free(thing);
+}
+
+static void host_fini(struct gtm_host *host)
+{
+	size_t n = (size_t)host->n[GTM_V4] + host->n[GTM_V6];
+	struct gtm_candidate *candidates = host->candidate[GTM_V4];
+
+	for (size_t i = 0; candidates != NULL && i < n; i++)
+		if (candidates[i].tally != NULL)
+			drop(candidates[i].tally, &candidates[i].tally->refs);
+	free(candidates);
+	if (host->counts != NULL)
+		drop(host->counts, &host->counts->refs);
+}
+
+void gtm_world_free(struct gtm_world *world)
+{
+	if (world == NULL)
+		return;
+	for (size_t i = 0; world->hosts != NULL && i < world->n_hosts; i++)
+		host_fini(&world->hosts[i]);
+	for (size_t i = 0; world->cells != NULL && i < world->n_cells; i++)
+		if (world->cells[i] != NULL)
+			drop(world->cells[i], &world->cells[i]->refs);
+	size_t n_servers = world->config->n_servers;
+	for (size_t i = 0; world->admins != NULL && i < n_servers; i++)
+		if (world->admins[i] != NULL)
+			drop(world->admins[i], &world->admins[i]->refs);
+	free(world->hosts);
+	free(world->cells);
+	free(world->about);
+	free(world->first);
+	free(world->admins);
+	free(world);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * world - a configuration made ready for decisions: hostnames with their
+ * candidates, and behind them what outlives a configuration: slots, drains,
+ * counters.
+ *
+ * A world is immutable but for the atomic fields it points to.  A new one is
+ * made from a new configuration and the world before it, with which it shares
+ * the state of every server, address, service and hostname that is in both.
+ * The configuration must outlive the world.
+ *
+ * Pure.  gtm_world_new() and _free() are for one thread at a time; so are
+ * _feed() and the drains, which may be another one: a world can be made while
+ * the one before it is read, fed and drained.  Worlds are freed in any order.
+ * Everything that only reads is for any thread.
+ */
+#include <netinet/in.h>
+#include <stddef.h>
+
+#include "common/config.h"
+#include "gtm/table.h"
+
+/*
+ * What is kept of a server.  'drained_until_ms' is 0 (it serves), UINT64_MAX
+ * (drained until further notice) or the time at which the drain ends.
+ */
+struct gtm_admin {
+	_Atomic uint32_t refs; /* worlds that have it */
+	_Atomic uint64_t drained_until_ms;
+};
+
+/*
+ * A slot, and what it is the slot of.  Worlds share cells: what depends on a
+ * configuration is in gtm_about.
+ */
+struct gtm_cell {
+	_Atomic uint32_t refs;
+	struct gtm_slot slot;
+	struct sockaddr_storage address; /* port 0 */
+	char ids[];			 /* "server\0service\0" */
+};
+
+/* What a cell is in one world. */
+struct gtm_about {
+	const struct config_service *service;
+	uint32_t server; /* index into the configuration's */
+};
+
+/* How often an address was given out for a hostname. */
+struct gtm_tally {
+	_Atomic uint32_t refs;
+	_Atomic uint64_t given;
+};
+
+/* What is counted for a hostname. */
+enum gtm_count {
+	GTM_DECISIONS, /* of any outcome, additional data not counted */
+	GTM_ON_BACKUP, /* answered from the backup tier */
+	GTM_ON_HIDDEN, /* from the hidden tier */
+	GTM_ON_FAIL,   /* nothing was up: the "fail" policy answered */
+	GTM_NO_DATA,   /* without a record */
+	GTM_SERVFAILS,
+	GTM_EXTRA,   /* decided for additional data */
+	GTM_EXPOSED, /* records of a zone held a hidden server; plugin/edit.c */
+	GTM_COUNTS,
+};
+extern const char *const gtm_count_names[GTM_COUNTS];
+
+struct gtm_counts {
+	_Atomic uint32_t refs;
+	_Atomic uint64_t n[GTM_COUNTS];
+	/* for the query path's own use; see plugin/hook.c */
+	_Atomic uint64_t noted;
+};
+
+/* One address that may be given out. */
+struct gtm_candidate {
+	const struct gtm_cell *cell; /* NULL: nobody tests it, always up */
+	struct gtm_admin *admin;
+	struct gtm_tally *tally;
+	uint64_t key;	     /* hash of its server's id, the same everywhere */
+	uint32_t weight;     /* of its server; 0: gets nothing */
+	uint32_t capacity;   /* 0: no limit */
+	uint32_t server;     /* index into the configuration's */
+	uint8_t tier;	     /* enum config_tier */
+	uint8_t address[16]; /* network order, 4 or 16 octets */
+};
+
+enum gtm_family { GTM_V4, GTM_V6, GTM_FAMILIES };
+
+struct gtm_host {
+	const struct config_hostname *config;
+	struct gtm_counts *counts;
+	uint32_t max_age_ms; /* of its service's values */
+	uint32_t n[GTM_FAMILIES];
+	/* by tier, then as in the configuration */
+	struct gtm_candidate *candidate[GTM_FAMILIES];
+};
+
+struct gtm_world {
+	const struct config *config;
+	size_t n_hosts;
+	struct gtm_host *hosts; /* as config->hostnames */
+	size_t n_cells;
+	struct gtm_cell **cells;   /* sorted: server, address, service */
+	struct gtm_about *about;   /* as cells */
+	uint32_t *first;	   /* cell of each server, and the end */
+	struct gtm_admin **admins; /* as config->servers */
+};
+
+/*
+ * Makes a world.  'old' may be NULL.  Returns 0 and sets '*worldp'; or -ENOMEM,
+ * or -E2BIG for a hostname with more than CONFIG_CHOICE_MAX addresses of a
+ * family (which config_parse() does not let pass).  'config' and 'old' are not
+ * taken over.
+ */
+int gtm_world_new(const struct config *config, const struct gtm_world *old,
+		  struct gtm_world **worldp);
+void gtm_world_free(struct gtm_world *world); /* NULL is fine */
+
+/* A measurement as a side-car reports it. */
+struct gtm_row {
+	struct slice server, service;
+	struct sockaddr_storage address; /* port 0 */
+	enum gtm_state state;		 /* GTM_UP, GTM_DOWN */
+	double metric;
+	int64_t error;
+	double age_ms; /* now - when it was measured, by the wall clock */
+};
+
+/* What became of a row; GTM_ROW_OK is taken. */
+enum gtm_row_fate {
+	GTM_ROW_OK,
+	GTM_ROW_UNKNOWN, /* no such server, address or service */
+	GTM_ROW_FUTURE,	 /* more than GTM_FUTURE_MS from now */
+	GTM_ROW_OLD,	 /* not newer than what is known */
+	GTM_ROW_VALUE,	 /* NaN, negative, too large */
+	GTM_ROW_FATES,
+};
+extern const char *const gtm_row_fate_names[GTM_ROW_FATES];
+
+/* What clocks of different machines may differ. */
+#define GTM_FUTURE_MS 2000.0
+
+/*
+ * Takes a row at the time 'now_ms' (the slots' clock).  '*changed' (NULL is
+ * fine) says whether the state of the slot is another than before.
+ */
+enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
+				 const struct gtm_row *row, uint64_t now_ms,
+				 bool *changed);
+
+/* The cell of a server's address and service, or NULL. */
+struct gtm_cell *gtm_world_cell(const struct gtm_world *world,
+				struct slice server,
+				const struct sockaddr_storage *address,
+				struct slice service);
+
+/* Index of the server 'id', or CONFIG_NONE. */
+uint32_t gtm_world_server(const struct gtm_world *world, struct slice id);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * edit_int - what edit.c (what is to be changed) and edit_set.c (how records
+ * leave and enter a message) share.  Nobody else includes this.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <dns/message.h>
+#include <dns/name.h>
+#include <dns/rdatalist.h>
+#include <dns/rdataset.h>
+#include <ns/query.h>
+
+#include "gtm/decide.h"
+#include "plugin/map.h"
+
+/* A message under the pen. */
+struct edit {
+	const struct view_map *map;
+	query_ctx_t *qctx;
+	dns_message_t *msg;
+	bool ours;    /* made from an origin's answer, not from named's zones */
+	bool emptied; /* nothing is left of what was asked for */
+	isc_result_t result;
+};
+
+/* Records for a new RRset, and the room for their data. */
+struct fresh {
+	dns_rdatalist_t *list;
+	uint8_t *room; /* what is left of it */
+};
+
+void edit_drop_set(struct edit *ed, dns_name_t *name, dns_rdataset_t *set);
+void edit_drop_name(struct edit *ed, dns_name_t *name, dns_section_t section);
+
+/* Begins a set of up to 'octets' of data; adds a record; ends it at 'owner'. */
+isc_result_t edit_fresh_init(struct edit *ed, dns_rdatatype_t type,
+			     uint32_t ttl_s, unsigned int octets,
+			     struct fresh *f);
+isc_result_t edit_fresh_add(struct edit *ed, struct fresh *f,
+			    const uint8_t *octets, unsigned int n);
+isc_result_t edit_fresh_done(struct edit *ed, struct fresh *f,
+			     dns_name_t *owner);
+
+/* The decided records, not yet in a set; and in one at 'owner'. */
+isc_result_t edit_fresh_addresses(struct edit *ed, const struct gtm_host *host,
+				  enum gtm_family family,
+				  const struct gtm_answer *g, struct fresh *f);
+isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
+				const struct gtm_host *host,
+				enum gtm_family family,
+				const struct gtm_answer *g);
+
+/* A new name at the end of the answer section, or NULL. */
+dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/steer.h"
+
+#include <string.h>
+
+#include <dns/ecs.h>
+#include <dns/message.h>
+#include <dns/name.h>
+#include <dns/rcode.h>
+#include <dns/rdatatype.h>
+#include <isc/netaddr.h>
+#include <isc/random.h>
+#include <isc/sockaddr.h>
+#include <ns/client.h>
+
+/* -- the client ------------------------------------------------------------ */
+
+static bool has_subnet(const ns_client_t *client, const struct gtm_host *host)
+{
+	return host->config->ecs &&
+	       (client->attributes & NS_CLIENTATTR_HAVEECS) != 0 &&
+	       client->ecs.source > 0;
+}
+
+static void take_address(struct gtm_client *out, const isc_netaddr_t *address)
+{
+	out->v6 = address->family == AF_INET6;
+	if (out->v6)
+		memcpy(out->address, &address->type.in6, 16);
+	else
+		memcpy(out->address, &address->type.in, 4);
+	out->bits = out->v6 ? 128 : 32;
+}
+
+static void client_of(const ns_client_t *client, bool subnet,
+		      struct gtm_client *out)
+{
+	isc_netaddr_t address;
+
+	*out = (struct gtm_client){ 0 };
+	if (subnet) {
+		take_address(out, &client->ecs.addr);
+		if (client->ecs.source < out->bits)
+			out->bits = client->ecs.source;
+		return;
+	}
+	isc_netaddr_fromsockaddr(&address, &client->peeraddr);
+	take_address(out, &address);
+}
+
+/*
+ * Random enough to spread load: a sequence of this thread's own, whose numbers
+ * gtm_decide() mixes.  named's generator costs more than a decision.
+ */
+static uint64_t random_bits(void)
+{
+	static _Thread_local uint64_t state;
+
+	if (state == 0)
+		isc_random_buf(&state, sizeof(state));
+	state += UINT64_C(0xd1342543de82ef95);
+	return state;
+}
+
+void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
+		  enum gtm_family family, struct gtm_answer *answer)
+{
+	struct gtm_question q = {
+		.family = family,
+		.now_ms = process_now_ms(process_get()),
+		.random = random_bits(),
+	};
+
+	client_of(qctx->client, has_subnet(qctx->client, host), &q.client);
+	gtm_decide(host, &q, answer, NULL);
+}
+
+void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
+		 enum gtm_family family, bool extra,
+		 const struct gtm_answer *answer)
+{
+	ns_client_t *client = qctx->client;
+
+	gtm_decide_count(host, family, answer, extra);
+	/* nothing that is decided is authenticated, no record at all included
+	 */
+	client->message->flags &= ~(unsigned int)DNS_MESSAGEFLAG_AD;
+	if (answer->scope > client->ecs.scope && has_subnet(client, host))
+		client->ecs.scope = answer->scope;
+}
+
+/* -- wires ----------------------------------------------------------------- */
+
+/* A wire under way.  What does not fit is left out: none of it can. */
+struct pen {
+	struct steer *s;
+	size_t n;
+	uint16_t apex; /* where the name of the zone's apex begins */
+};
+
+enum { ANSWER, AUTHORITY };
+
+static void put16(struct pen *pen, uint16_t value)
+{
+	pen->s->wire[pen->n++] = (uint8_t)(value >> 8);
+	pen->s->wire[pen->n++] = (uint8_t)value;
+}
+
+static void put32(struct pen *pen, uint32_t value)
+{
+	put16(pen, (uint16_t)(value >> 16));
+	put16(pen, (uint16_t)value);
+}
+
+static void pen_init(struct pen *pen, struct steer *s, const dns_name_t *qname,
+		     dns_rdatatype_t qtype, const dns_name_t *apex)
+{
+	memset(&s->form, 0, sizeof(s->form));
+	memset(s->wire, 0, WIRE_HEADER);
+	s->wire[2] = 0x84; /* QR, AA */
+	s->wire[5] = 1;	   /* a question */
+	memcpy(s->wire + WIRE_HEADER, qname->ndata, qname->length);
+	*pen = (struct pen){ .s = s, .n = WIRE_HEADER + qname->length };
+	pen->apex = (uint16_t)(WIRE_HEADER + qname->length - apex->length);
+	put16(pen, (uint16_t)qtype);
+	put16(pen, dns_rdataclass_in);
+}
+
+/* One record; its owner is the name at 'owner' in the question. */
+static void put_record(struct pen *pen, unsigned int section, uint16_t owner,
+		       dns_rdatatype_t type, uint32_t ttl_s, struct slice rdata)
+{
+	if (pen->n + 12 + rdata.n > STEER_WIRE_MAX)
+		return;
+	put16(pen, (uint16_t)(0xc000u | owner));
+	put16(pen, (uint16_t)type);
+	put16(pen, dns_rdataclass_in);
+	put32(pen, ttl_s);
+	put16(pen, (uint16_t)rdata.n);
+	memcpy(pen->s->wire + pen->n, rdata.p, rdata.n);
+	pen->n += rdata.n;
+	pen->s->form.count[section]++;
+}
+
+static struct slice octets(const uint8_t *p, size_t n)
+{
+	return (struct slice){ (const char *)p, n };
+}
+
+static void put_addresses(struct pen *pen, const struct gtm_host *host,
+			  enum gtm_family family, const struct gtm_answer *g)
+{
+	bool v6 = family == GTM_V6;
+
+	for (unsigned int i = 0; i < g->n; i++) {
+		const struct gtm_candidate *c =
+			&host->candidate[family][g->pick[i]];
+		put_record(pen, ANSWER, WIRE_HEADER,
+			   v6 ? dns_rdatatype_aaaa : dns_rdatatype_a, g->ttl_s,
+			   octets(c->address, v6 ? 16 : 4));
+	}
+}
+
+static void put_soa(struct pen *pen, unsigned int section,
+		    const struct domain *domain)
+{
+	const struct config_domain *config = domain->config;
+	uint32_t ttl_s = config->ttl_s;
+
+	/* RFC 2308 section 3 */
+	if (section == AUTHORITY && config->negative_ttl_s < ttl_s)
+		ttl_s = config->negative_ttl_s;
+	put_record(pen, section, pen->apex, dns_rdatatype_soa, ttl_s,
+		   octets(domain->soa, domain->soa_n));
+}
+
+static void put_ns(struct pen *pen, const struct domain *domain)
+{
+	const struct config_domain *config = domain->config;
+
+	for (size_t i = 0; i < config->n_ns; i++)
+		put_record(pen, ANSWER, pen->apex, dns_rdatatype_ns,
+			   config->ttl_s,
+			   octets(config->ns[i].wire, config->ns[i].n));
+}
+
+/* Ends the wire, and fills 'a' as a finished answer of 'kind'. */
+static enum steer_result finish(struct pen *pen, enum store_kind kind,
+				struct send_answer *a)
+{
+	pen->s->form.n = (uint16_t)pen->n;
+	*a = (struct send_answer){
+		.octets = pen->s->wire,
+		.form = &pen->s->form,
+		.kind = (uint8_t)kind,
+		.rcode = kind == STORE_NXDOMAIN ? dns_rcode_nxdomain
+						: dns_rcode_noerror,
+		.aa = true,
+	};
+	pen->s->wire[3] = a->rcode;
+	return STEER_ANSWER;
+}
+
+/* The name of the zone or domain around 'place', as the client spelled it. */
+static void apex_name(const query_ctx_t *qctx, const struct place *place,
+		      dns_name_t *apex)
+{
+	const dns_name_t *qname = qctx->client->query.qname;
+	unsigned int labels = dns_name_countlabels(qname);
+	unsigned int n = place->apex_labels + 1;
+
+	dns_name_init(apex, NULL);
+	if (n > labels)
+		n = labels;
+	dns_name_getlabelsequence(qname, labels - n, n, apex);
+}
+
+enum steer_result steer_host(struct steer *s, query_ctx_t *qctx,
+			     const struct place *place, struct send_answer *a)
+{
+	enum gtm_family family =
+		qctx->qtype == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
+	struct gtm_answer g;
+	struct pen pen;
+	dns_name_t apex;
+
+	steer_decide(qctx, place->host, family, &g);
+	steer_count(qctx, place->host, family, false, &g);
+	if (g.outcome == GTM_SERVFAIL)
+		return STEER_FAIL;
+	apex_name(qctx, place, &apex);
+	pen_init(&pen, s, qctx->client->query.qname, qctx->qtype, &apex);
+	put_addresses(&pen, place->host, family, &g);
+	if (g.n == 0 && place->domain != NULL)
+		put_soa(&pen, AUTHORITY, place->domain);
+	return finish(&pen, g.n > 0 ? STORE_POSITIVE : STORE_NODATA, a);
+}
+
+/* Every address that this client would get; false: SERVFAIL. */
+static bool put_any_addresses(struct pen *pen, query_ctx_t *qctx,
+			      const struct gtm_host *host)
+{
+	for (unsigned int f = 0; f < GTM_FAMILIES; f++) {
+		struct gtm_answer g;
+		if (host->n[f] == 0)
+			continue;
+		steer_decide(qctx, host, (enum gtm_family)f, &g);
+		steer_count(qctx, host, (enum gtm_family)f, f != 0, &g);
+		if (g.outcome == GTM_SERVFAIL)
+			return false;
+		put_addresses(pen, host, (enum gtm_family)f, &g);
+	}
+	return true;
+}
+
+enum steer_result steer_domain(struct steer *s, query_ctx_t *qctx,
+			       const struct place *place, bool exact,
+			       struct send_answer *a)
+{
+	const dns_name_t *qname = qctx->client->query.qname;
+	dns_rdatatype_t type = qctx->qtype;
+	bool any = type == dns_rdatatype_any;
+	struct pen pen;
+	dns_name_t apex;
+
+	if (exact && place->host != NULL && steer_decides(type))
+		return steer_host(s, qctx, place, a);
+	atomic_fetch_add_explicit(&process_get()->domain_other, 1,
+				  memory_order_relaxed);
+	apex_name(qctx, place, &apex);
+	pen_init(&pen, s, qname, type, &apex);
+	if (exact && place->host != NULL && any &&
+	    !put_any_addresses(&pen, qctx, place->host))
+		return STEER_FAIL;
+	if (qname->length == apex.length) {
+		if (any || type == dns_rdatatype_soa)
+			put_soa(&pen, ANSWER, place->domain);
+		if (any || type == dns_rdatatype_ns)
+			put_ns(&pen, place->domain);
+	}
+	if (s->form.count[ANSWER] > 0)
+		return finish(&pen, STORE_POSITIVE, a);
+	put_soa(&pen, AUTHORITY, place->domain);
+	/* RFC 8020: a name with names below it exists */
+	return finish(&pen, exact ? STORE_NODATA : STORE_NXDOMAIN, a);
+}

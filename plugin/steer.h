@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * steer - answers of traffic management at NS_QUERY_SETUP: hostnames in
+ * domains that are declared and in edge zones, and whatever else is asked of a
+ * declared domain.  Answers are made as wires, to be sent by send.h like those
+ * from memory.
+ *
+ * Runs on named's workers, inside an RCU section; neither allocates nor takes
+ * a lock.
+ */
+#include <stdbool.h>
+
+#include <ns/query.h>
+
+#include "gtm/decide.h"
+#include "plugin/map.h"
+#include "plugin/send.h"
+
+#define STEER_WIRE_MAX 6144u /* what any answer made here needs */
+
+struct steer {
+	struct store_form form;
+	uint8_t wire[STEER_WIRE_MAX];
+};
+
+enum steer_result {
+	STEER_ANSWER, /* '*a' is filled; it points into '*s' */
+	STEER_FAIL,   /* SERVFAIL, as the hostname's "fail" wants it */
+};
+
+/* True if a question for 'type' at a hostname is answered by a decision. */
+static inline bool steer_decides(dns_rdatatype_t type)
+{
+	return type == dns_rdatatype_a || type == dns_rdatatype_aaaa;
+}
+
+/* Decides for this client. */
+void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
+		  enum gtm_family family, struct gtm_answer *answer);
+
+/*
+ * The answer is given: counts, and sets the scope of the client's subnet
+ * option (RFC 7871 section 7.2.1).  'extra': for additional data.
+ */
+void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
+		 enum gtm_family family, bool extra,
+		 const struct gtm_answer *answer);
+
+/* Answers A or AAAA at a hostname; NODATA has the domain's SOA, if any. */
+enum steer_result steer_host(struct steer *s, query_ctx_t *qctx,
+			     const struct place *place, struct send_answer *a);
+
+/*
+ * Answers any question in a declared domain, at 'place' ('exact') or below
+ * it.
+ */
+enum steer_result steer_domain(struct steer *s, query_ctx_t *qctx,
+			       const struct place *place, bool exact,
+			       struct send_answer *a);

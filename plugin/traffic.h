@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * traffic - the control socket's commands of traffic management: the side-car's
+ * feed, drains, and what people ask about servers, tests and decisions.
+ *
+ * Engine thread, but for what is said of traffic_drains_read().
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gtm/world.h"
+
+struct control_client;
+struct engine;
+struct json_object;
+
+/* What the side-cars have sent. */
+struct feed {
+	uint64_t batches, rows;
+	uint64_t fates[GTM_ROW_FATES];
+	uint64_t malformed; /* rows that are none */
+	uint64_t last_ms;   /* when the last batch came, the tables' time */
+	char node[64];	    /* who sent it */
+};
+
+/* A server that an operator has taken out of service. */
+struct drain {
+	struct drain *next;
+	char *server;
+	char *reason;
+	int64_t since_s, until_s; /* Unix time; until 0: further notice */
+};
+
+/* Answers the command if it is one of these; else false. */
+bool traffic_handle(struct engine *e, struct control_client *client,
+		    const char *command, struct json_object *request);
+
+/* The "traffic" of status; there is a configuration. */
+struct json_object *traffic_status(struct engine *e);
+
+/* Makes the drains hold in a configuration that has come into force. */
+void traffic_configured(struct engine *e);
+
+/* Ends the drains whose time is over; now and then. */
+void traffic_tick(struct engine *e);
+
+/*
+ * Reads the drains that were saved in 'directory'.  Worker thread, or
+ * plugin_register at the first start.  NULL: none.
+ */
+struct drain *traffic_drains_read(const char *directory);
+void traffic_drains_free(struct drain *list);

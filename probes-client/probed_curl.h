@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * probed_curl - one request of libcurl's: how it is set up for a test, and
+ * what its end means.  Who drives it is probed_http's business.
+ */
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "probes-client/probed_body.h"
+#include "probes-client/probed_test.h"
+
+struct probed_curl {
+	CURL *easy; /* NULL: none */
+	struct curl_slist *headers, *connect_to;
+	uint16_t status;   /* wanted; 0: any 200..399 */
+	bool enough;	   /* stopped by us: we know what we wanted to */
+	bool flood;	   /* stopped by us: headers without end */
+	size_t n_headers;  /* octets */
+	uint32_t limit_ms; /* of the whole test */
+	struct probed_body body;
+	char error[CURL_ERROR_SIZE];
+};
+
+/* Returns 0; or -ENOMEM, and there is nothing to release. */
+int probed_curl_init(struct probed_curl *curl, const struct probed_task *task);
+void probed_curl_fini(struct probed_curl *curl); /* twice is fine */
+
+/* What it means that libcurl has ended with 'code'; 'detail' (size > 0) says
+ * more, or is "". */
+enum probe_error probed_curl_judge(const struct probed_curl *curl,
+				   CURLcode code, char *detail, size_t size);
+
+/* What it is doing: "connecting, 2s", into 'out' (size > 0). */
+void probed_curl_phase(const struct probed_curl *curl, char *out, size_t size);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/probed_target.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+int probed_target_compare(const struct probed_target *a,
+			  const struct probed_target *b)
+{
+	int order = strcmp(a->server, b->server);
+
+	if (order == 0)
+		order = strcmp(a->address_text, b->address_text);
+	if (order == 0)
+		order = strcmp(a->service->id, b->service->id);
+	return order;
+}
+
+static bool text_same(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+bool probed_target_same(const struct probed_target *a,
+			const struct probed_target *b)
+{
+	const struct config_service *s = a->service, *t = b->service;
+
+	return probed_target_compare(a, b) == 0 && s->probe == t->probe &&
+	       s->port == t->port && s->status == t->status &&
+	       s->verify == t->verify && text_same(s->path, t->path) &&
+	       text_same(s->host, t->host) && text_same(s->body, t->body) &&
+	       text_same(s->ca_file, t->ca_file);
+}
+
+/* What 'run' results in a row, all good or all bad, make of a state. */
+static enum probed_state follow(const struct probed_target *target, bool good)
+{
+	if (target->state == PROBED_UNTESTED)
+		return good ? PROBED_UP : PROBED_DOWN;
+	if (target->state == PROBED_DOWN && good &&
+	    target->run >= target->service->rise)
+		return PROBED_UP;
+	if (target->state == PROBED_UP && !good &&
+	    target->run >= target->service->fall)
+		return PROBED_DOWN;
+	return target->state;
+}
+
+enum probed_change probed_target_take(struct probed_target *target,
+				      const struct probed_result *result,
+				      uint64_t now_ms, int64_t unix_ms)
+{
+	bool good = result->error == PROBE_OK;
+	bool again = target->n_tests > 0 && good == (target->error == PROBE_OK);
+	enum probed_state before = target->state;
+
+	target->run = again ? target->run + 1 : 1;
+	target->n_tests++;
+	target->error = result->error;
+	target->metric_ms = result->metric_ms;
+	target->measured_ms = unix_ms;
+	target->state = follow(target, good);
+	if (target->state == before)
+		return PROBED_SAME;
+	target->was_ms = now_ms - target->since_ms;
+	target->since_ms = now_ms;
+	return before == PROBED_UNTESTED ? PROBED_FIRST : PROBED_CHANGED;
+}
+
+const char *probed_state_text(enum probed_state state)
+{
+	switch (state) {
+	case PROBED_UP:
+		return "up";
+	case PROBED_DOWN:
+		return "down";
+	default:
+		return "untested";
+	}
+}
+
+void probed_span_print(uint64_t ms, char *out, size_t size)
+{
+	static const struct {
+		uint64_t s;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	uint64_t s = ms / 1000;
+	size_t i = 0;
+
+	if (s == 0) {
+		snprintf(out, size, "%" PRIu64 "ms", ms);
+		return;
+	}
+	while (s < units[i].s)
+		i++;
+	uint64_t rest = s % units[i].s;
+	if (rest == 0 || rest < units[i + 1].s)
+		snprintf(out, size, "%" PRIu64 "%c", s / units[i].s,
+			 units[i].unit);
+	else
+		snprintf(out, size, "%" PRIu64 "%c %" PRIu64 "%c",
+			 s / units[i].s, units[i].unit, rest / units[i + 1].s,
+			 units[i + 1].unit);
+}
+
+void probed_cause_print(const struct probed_result *result, char *out,
+			size_t size)
+{
+	const char *text = probe_error_text(result->error);
+
+	if (result->detail[0] == '\0')
+		snprintf(out, size, "%s", text);
+	else
+		snprintf(out, size, "%s (%s)", text, result->detail);
+}
+
+static void verdict_print(const struct probed_target *target,
+			  enum probed_change change, char *out, size_t size)
+{
+	bool good = target->error == PROBE_OK;
+	const char *plural = target->run == 1 ? "" : "s";
+	char span[32];
+
+	switch (change) {
+	case PROBED_FIRST:
+		snprintf(out, size, "%s at the first test",
+			 probed_state_text(target->state));
+		return;
+	case PROBED_CHANGED:
+		probed_span_print(target->was_ms, span, sizeof(span));
+		snprintf(out, size, "%s after %" PRIu64 " %s%s (was %s %s)",
+			 probed_state_text(target->state), target->run,
+			 good ? "good test" : "failure", plural,
+			 good ? "down" : "up", span);
+		return;
+	default:
+		snprintf(out, size, "still %s, test %" PRIu64,
+			 probed_state_text(target->state), target->n_tests);
+	}
+}
+
+void probed_target_describe(const struct probed_target *target,
+			    const struct probed_result *result,
+			    enum probed_change change, char *out, size_t size)
+{
+	char verdict[128], cause[PROBED_DETAIL_MAX + 64];
+
+	verdict_print(target, change, verdict, sizeof(verdict));
+	if (result->error == PROBE_OK)
+		snprintf(cause, sizeof(cause), "%" PRIu32 " ms",
+			 result->metric_ms);
+	else
+		probed_cause_print(result, cause, sizeof(cause));
+	snprintf(out, size, "server '%s' %s service '%s': %s: %s",
+		 target->server, target->address_text, target->service->id,
+		 verdict, cause);
+}

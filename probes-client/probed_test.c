@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/probed_test.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void probed_test_opened(struct probed_test *test)
+{
+	test->handles++;
+}
+
+void probed_test_closed(uv_handle_t *handle)
+{
+	struct probed_test *test = handle->data;
+
+	assert(test->handles > 0);
+	test->handles--;
+	if (test->handles == 0)
+		free(test);
+}
+
+static void test_close(struct probed_test *test)
+{
+	test->over = true;
+	uv_timer_stop(&test->timer);
+	test->stop(test);
+	uv_close((uv_handle_t *)&test->timer, probed_test_closed);
+}
+
+/* Milliseconds, begun ones whole. */
+static uint32_t metric_of(const struct probed_test *test)
+{
+	uint64_t ms = (uv_hrtime() - test->started_ns + 999999) / 1000000;
+
+	if (ms < 1)
+		return 1;
+	return ms < PROBE_METRIC_FAILED ? (uint32_t)ms
+					: PROBE_METRIC_FAILED - 1;
+}
+
+static void result_set(struct probed_result *result, enum probe_error error,
+		       const char *detail)
+{
+	result->error = error;
+	result->metric_ms = PROBE_METRIC_FAILED;
+	snprintf(result->detail, sizeof(result->detail), "%s",
+		 detail != NULL ? detail : "");
+}
+
+void probed_test_end(struct probed_test *test, enum probe_error error,
+		     const char *detail)
+{
+	struct probed_result result;
+
+	if (test->over)
+		return;
+	result_set(&result, error, detail);
+	if (error == PROBE_OK)
+		result.metric_ms = metric_of(test);
+	test_close(test);
+	test->done(test->arg, &result);
+}
+
+void probed_test_cancel(struct probed_test *test)
+{
+	if (!test->over)
+		test_close(test);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	struct probed_test *test = timer->data;
+	char detail[PROBED_DETAIL_MAX] = "";
+
+	if (test->late != NULL)
+		test->late(test, detail);
+	probed_test_end(test, PROBE_TIMEOUT, detail);
+}
+
+static void on_early(uv_timer_t *timer)
+{
+	struct probed_test *test = timer->data;
+	struct probed_result early = test->early;
+
+	probed_test_end(test, early.error, early.detail);
+}
+
+void probed_test_end_soon(struct probed_test *test, enum probe_error error,
+			  const char *detail)
+{
+	result_set(&test->early, error, detail);
+	uv_timer_start(&test->timer, on_early, 0, 0);
+}
+
+void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
+		       const struct probed_task *task, uint32_t limit_ms)
+{
+	test->done = task->done;
+	test->arg = task->arg;
+	test->timer.data = test;
+	uv_timer_init(loop, &test->timer);
+	probed_test_opened(test);
+	/* The loop's own idea of the time may be old. */
+	uv_update_time(loop);
+	uv_timer_start(&test->timer, on_limit, limit_ms, 0);
+	test->started_ns = uv_hrtime();
+}
+
+enum probe_error probed_connect_error(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return PROBE_REFUSED;
+	case ETIMEDOUT:
+		return PROBE_TIMEOUT;
+	case ECONNRESET:
+	case ECONNABORTED:
+	case EPIPE:
+		return PROBE_RESET;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+		return PROBE_UNREACHABLE;
+	default: /* no descriptor, port, memory, permission or family */
+		return PROBE_LOCAL;
+	}
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * probed_test - one test that is running: its time limit, its one outcome.
+ * What is done on the network is probed_tcp's and probed_http's.
+ *
+ * All calls from the thread of the loop.  A test ends exactly once: with its
+ * result, or silently when it is cancelled; its memory goes when the loop has
+ * let go of its handles.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/config.h"
+#include "probes-client/probed_target.h"
+
+typedef void (*probed_done)(void *arg, const struct probed_result *result);
+
+/* What a test is to do; read while it starts. */
+struct probed_task {
+	const struct config_service *service;
+	const struct sockaddr_storage *address; /* port 0 */
+	const char *address_text;
+	probed_done done;
+	void *arg;
+};
+
+struct probed_test;
+/* Lets go of all but the test's own memory. */
+typedef void (*probed_stop)(struct probed_test *test);
+/* What to say of a test that takes too long; 'out' has PROBED_DETAIL_MAX. */
+typedef void (*probed_late)(struct probed_test *test, char *out);
+
+/* First member of each kind's own struct, which comes from calloc(). */
+struct probed_test {
+	uv_timer_t timer;
+	uint64_t started_ns;
+	probed_done done;
+	void *arg;
+	probed_stop stop;
+	probed_late late; /* NULL: nothing more to say */
+	unsigned handles; /* open ones of the loop */
+	bool over;
+	struct probed_result early; /* known already: to be told soon */
+};
+
+/*
+ * Begins: the time runs.  The kind's stop() is called once, at the end.
+ * 'limit_ms' is when the test is given up.
+ */
+void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
+		       const struct probed_task *task, uint32_t limit_ms);
+
+/* Counts a handle of the kind's own; its close callback is the next. */
+void probed_test_opened(struct probed_test *test);
+void probed_test_closed(uv_handle_t *handle); /* handle->data: the test */
+
+/* Ends it with a result: 'error', and 'detail' (NULL: none) about it. */
+void probed_test_end(struct probed_test *test, enum probe_error error,
+		     const char *detail);
+
+/* The same, but from the loop, after who began it has returned. */
+void probed_test_end_soon(struct probed_test *test, enum probe_error error,
+			  const char *detail);
+
+/* Ends it without a word. */
+void probed_test_cancel(struct probed_test *test);
+
+/* The error of a connect() that failed with 'error' (errno, positive). */
+enum probe_error probed_connect_error(int error);

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What a configuration keeps of its traffic part. */
+#include "common/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ERRS_MAX 16
+
+static struct err errs[ERRS_MAX];
+static size_t n_errs;
+
+static struct config *good(const char *text)
+{
+	struct config *config = NULL;
+	int rc = config_parse("a.json", text, strlen(text), &config, errs,
+			      ERRS_MAX, &n_errs);
+
+	if (rc != 0)
+		fail_msg("%s: %s", errs[0].path, errs[0].text);
+	assert_int_equal(n_errs, 0);
+	assert_non_null(config);
+	return config;
+}
+
+static void bad(const char *text)
+{
+	struct config *config = NULL;
+
+	assert_int_equal(config_parse("a.json", text, strlen(text), &config,
+				      errs, ERRS_MAX, &n_errs),
+			 -EINVAL);
+	assert_null(config);
+}
+
+static void assert_address(const struct sockaddr_storage *address,
+			   const char *text, unsigned port)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	char out[INET6_ADDRSTRLEN];
+	bool six = address->ss_family == AF_INET6;
+	const void *octets = &in->sin_addr;
+
+	if (six)
+		octets = &in6->sin6_addr;
+	assert_non_null(
+		inet_ntop(address->ss_family, octets, out, sizeof(out)));
+	assert_string_equal(out, text);
+	assert_int_equal(ntohs(six ? in6->sin6_port : in->sin_port), port);
+}
+
+#define PLACES                                                                 \
+	"\"pops\":{\"p\":{\"location\":[50.11,-8],\"probe\":\"n1\","           \
+	"\"servers\":{"                                                        \
+	"\"z\":{\"addresses\":[\"192.0.2.9\",\"2001:db8::9\"],"                \
+	"\"weight\":7,\"capacity\":900,\"services\":[\"web\",\"ftp\"]},"       \
+	"\"a\":{\"addresses\":[\"192.0.2.1\"]}}},"                             \
+	"\"o\":{\"servers\":{\"m\":{\"addresses\":[\"2001:db8::5\"],"          \
+	"\"weight\":0}}},\"empty\":{}}"
+#define SERVICES                                                               \
+	"\"services\":{\"web\":{\"probe\":\"https\"},"                         \
+	"\"ftp\":{\"probe\":\"tcp\",\"port\":21},"                             \
+	"\"any\":{\"probe\":\"noload\"}}"
+
+/* What refers to others comes before them. */
+static const char network[] =
+	"{\"version\":1,\n"
+	"\"hostnames\":{\n"
+	"\"Www.Example.COM.\":{\"service\":\"web\",\"servers\":[\"z\",\"a\"],"
+	"\"backup\":[\"m\"]},\n"
+	"\"b.example\":{\"service\":\"web\",\"servers\":[\"m\"],"
+	"\"hidden\":[\"a\",\"z\"],\"answers\":3,\"ttl\":\"2m\","
+	"\"weigh\":{\"load\":0.5,\"loss\":20},\"persist\":\"1h\","
+	"\"fail\":\"last\",\"ecs\":false},\n"
+	"\"c.example\":{\"servers\":[\"a\"],\"backup\":[],\"ttl\":0}},\n"
+	"" PLACES ",\n" SERVICES "}";
+
+static void sorts_services_and_servers(void **state)
+{
+	struct config *config = good(network);
+
+	(void)state;
+	assert_int_equal(config->n_services, 3);
+	assert_string_equal(config->services[0].id, "any");
+	assert_string_equal(config->services[1].id, "ftp");
+	assert_string_equal(config->services[2].id, "web");
+	assert_int_equal(config->n_servers, 3);
+	assert_string_equal(config->servers[0].id, "a");
+	assert_string_equal(config->servers[1].id, "m");
+	assert_string_equal(config->servers[2].id, "z");
+
+	/* Places and hostnames stay in the document's order. */
+	assert_int_equal(config->n_pops, 3);
+	assert_string_equal(config->pops[0].id, "p");
+	assert_true(config->pops[0].located);
+	assert_true(config->pops[0].latitude == 50.11);
+	assert_true(config->pops[0].longitude == -8.0);
+	assert_string_equal(config->pops[0].probe, "n1");
+	assert_string_equal(config->pops[1].id, "o");
+	assert_false(config->pops[1].located);
+	assert_null(config->pops[1].probe);
+	assert_string_equal(config->pops[2].id, "empty");
+	assert_int_equal(config->n_hostnames, 3);
+	assert_string_equal(config->hostnames[0].id, "Www.Example.COM.");
+	assert_int_equal(config->hostnames[0].line, 3);
+	assert_int_equal(config->hostnames[2].line, 5);
+
+	const struct config_server *z = &config->servers[2];
+	assert_int_equal(z->pop, 0);
+	assert_int_equal(z->weight, 7);
+	assert_int_equal(z->capacity, 900);
+	assert_int_equal(z->n_addresses, 2);
+	assert_address(&z->addresses[0], "192.0.2.9", 0);
+	assert_address(&z->addresses[1], "2001:db8::9", 0);
+	assert_int_equal(z->n_services, 2);
+	assert_int_equal(z->services[0], 2);
+	assert_int_equal(z->services[1], 1);
+	assert_int_equal(config->servers[0].pop, 0);
+	assert_int_equal(config->servers[0].weight, 1);
+	assert_int_equal(config->servers[0].capacity, 0);
+	assert_int_equal(config->servers[0].n_services, 0);
+	assert_int_equal(config->servers[1].pop, 1);
+	assert_int_equal(config->servers[1].weight, 0);
+	config_free(config);
+}
+
+static void keeps_hostnames(void **state)
+{
+	struct config *config = good(network);
+	const struct config_hostname *h = config->hostnames;
+
+	(void)state;
+	assert_memory_equal(h[0].name.wire, "\3www\7example\3com", 17);
+	assert_int_equal(h[0].service, 2);
+	assert_int_equal(h[0].n_servers[CONFIG_PRIMARY], 2);
+	assert_int_equal(h[0].servers[CONFIG_PRIMARY][0], 2);
+	assert_int_equal(h[0].servers[CONFIG_PRIMARY][1], 0);
+	assert_int_equal(h[0].n_servers[CONFIG_BACKUP], 1);
+	assert_int_equal(h[0].servers[CONFIG_BACKUP][0], 1);
+	assert_int_equal(h[0].n_servers[CONFIG_HIDDEN], 0);
+	assert_int_equal(h[0].answers, 1);
+	assert_int_equal(h[0].ttl_s, 30);
+	assert_int_equal(h[0].persist_s, 0);
+	assert_int_equal(h[0].fail, CONFIG_FAIL_OPEN);
+	assert_true(h[0].ecs);
+	assert_true(h[0].weigh_latency == 1.0);
+	assert_true(h[0].weigh_load == 0.0);
+
+	assert_int_equal(h[1].n_servers[CONFIG_BACKUP], 0);
+	assert_int_equal(h[1].n_servers[CONFIG_HIDDEN], 2);
+	assert_int_equal(h[1].servers[CONFIG_HIDDEN][0], 0);
+	assert_int_equal(h[1].servers[CONFIG_HIDDEN][1], 2);
+	assert_int_equal(h[1].answers, 3);
+	assert_int_equal(h[1].ttl_s, 120);
+	assert_int_equal(h[1].persist_s, 3600);
+	assert_int_equal(h[1].fail, CONFIG_FAIL_LAST);
+	assert_false(h[1].ecs);
+	assert_true(h[1].weigh_latency == 1.0);
+	assert_true(h[1].weigh_load == 0.5);
+	assert_true(h[1].weigh_loss == 20.0);
+	assert_true(h[1].weigh_bandwidth == 0.0);
+
+	/* Nothing is left over from the hostname before. */
+	assert_int_equal(h[2].service, CONFIG_NONE);
+	assert_int_equal(h[2].n_servers[CONFIG_PRIMARY], 1);
+	assert_int_equal(h[2].n_servers[CONFIG_BACKUP], 0);
+	assert_int_equal(h[2].n_servers[CONFIG_HIDDEN], 0);
+	assert_int_equal(h[2].ttl_s, 0);
+	assert_true(h[2].weigh_load == 0.0);
+	assert_true(h[2].ecs);
+	config_free(config);
+}
+
+/* A service with 'keys', and after it one with none but its probe. */
+static struct config *service(const char *keys)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{\"version\":1,\"services\":{\"a\":{\"probe\":%s},"
+		 "\"b\":{\"probe\":\"https\"}}}",
+		 keys);
+	return good(text);
+}
+
+static void keeps_services(void **state)
+{
+	struct config *config = service(
+		"\"https\",\"port\":8443,\"path\":\"/x?y\","
+		"\"expect\":{\"status\":204,\"body\":\"o\\\"k\"},"
+		"\"host\":\"Health.Example.\",\"verify\":false,"
+		"\"ca-file\":\"/ca\",\"interval\":\"2s\",\"timeout\":\"1s\","
+		"\"max-age\":\"4s\",\"jitter\":0,\"rise\":4,\"fall\":5");
+	const struct config_service *s = config->services;
+
+	(void)state;
+	assert_int_equal(s->probe, CONFIG_HTTPS);
+	assert_int_equal(s->port, 8443);
+	assert_string_equal(s->path, "/x?y");
+	assert_int_equal(s->status, 204);
+	assert_string_equal(s->body, "o\"k");
+	assert_string_equal(s->host, "health.example");
+	assert_false(s->verify);
+	assert_string_equal(s->ca_file, "/ca");
+	assert_int_equal(s->interval_ms, 2000);
+	assert_int_equal(s->timeout_ms, 1000);
+	assert_int_equal(s->max_age_ms, 4000);
+	assert_int_equal(s->jitter_pct, 0);
+	assert_int_equal(s->rise, 4);
+	assert_int_equal(s->fall, 5);
+
+	/* Nothing is left over from the service before. */
+	assert_int_equal(s[1].port, 443);
+	assert_string_equal(s[1].path, "/");
+	assert_int_equal(s[1].status, 0);
+	assert_null(s[1].body);
+	assert_null(s[1].host);
+	assert_true(s[1].verify);
+	assert_null(s[1].ca_file);
+	assert_int_equal(s[1].interval_ms, 5000);
+	assert_int_equal(s[1].timeout_ms, 1000);
+	assert_int_equal(s[1].max_age_ms, 17000);
+	assert_int_equal(s[1].jitter_pct, 10);
+	assert_int_equal(s[1].rise, 2);
+	assert_int_equal(s[1].fall, 3);
+	config_free(config);
+}
+
+static void knows_ports_and_ages(void **state)
+{
+	static const struct {
+		const char *keys;
+		enum config_probe probe;
+		unsigned port, max_age_ms;
+	} cases[] = {
+		{ "\"http\"", CONFIG_HTTP, 80, 17000 },
+		{ "\"https\"", CONFIG_HTTPS, 443, 17000 },
+		{ "\"http\",\"port\":1", CONFIG_HTTP, 1, 17000 },
+		{ "\"tcp\",\"port\":25", CONFIG_TCP_CONNECT, 25, 17000 },
+		{ "\"noload\"", CONFIG_NOLOAD, 0, 17000 },
+		{ "\"http\",\"interval\":\"1m\",\"timeout\":\"60s\"",
+		  CONFIG_HTTP, 80, 241000 },
+		/* The longest: over what can be given, and that is fine. */
+		{ "\"http\",\"interval\":\"1d\"", CONFIG_HTTP, 80, 259202000 },
+		{ "\"http\",\"max-age\":8", CONFIG_HTTP, 80, 8000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *config = service(cases[i].keys);
+		const struct config_service *s = &config->services[0];
+		assert_int_equal(s->probe, cases[i].probe);
+		assert_int_equal(s->port, cases[i].port);
+		assert_int_equal(s->max_age_ms, cases[i].max_age_ms);
+		config_free(config);
+	}
+}
+
+static void takes_the_first_hostname_as_host(void **state)
+{
+	struct config *config = good(network);
+
+	(void)state;
+	assert_null(config->services[0].host); /* no hostname uses it */
+	assert_null(config->services[1].host);
+	assert_string_equal(config->services[2].host, "www.example.com");
+	config_free(config);
+}
+
+static void keeps_domains(void **state)
+{
+	struct config *config = good(
+		"{\"version\":1,\n"
+		"\"domains\":{\n"
+		"\"Gtm.Example.\":{\"ns\":[\"ns1.gtm.example\","
+		"\"NS.example.org.\"]},\n"
+		"\"b.example\":{\"ns\":[\"ns.example.org\"],\"ttl\":0,"
+		"\"contact\":\"a\\\\.b.example\",\"negative-ttl\":\"1d\"}},\n"
+		"\"hostnames\":{\"NS1.gtm.example\":{\"servers\":[\"a\"]}},\n"
+		"" PLACES "," SERVICES "}");
+	const struct config_domain *d = config->domains;
+
+	(void)state;
+	assert_int_equal(config->n_domains, 2);
+	assert_memory_equal(d[0].name.wire, "\3gtm\7example", 13);
+	assert_int_equal(d[0].n_ns, 2);
+	assert_memory_equal(d[0].ns[0].wire, "\3ns1\3gtm\7example", 17);
+	assert_memory_equal(d[0].ns[1].wire, "\2ns\7example\3org", 16);
+	assert_int_equal(d[0].contact.n, 24);
+	assert_int_equal(d[0].contact.labels, 3);
+	assert_memory_equal(d[0].contact.wire, "\12hostmaster\3gtm\7example",
+			    24);
+	assert_int_equal(d[0].ttl_s, 3600);
+	assert_int_equal(d[0].negative_ttl_s, 60);
+	assert_int_equal(d[0].line, 3);
+	assert_int_equal(d[1].n_ns, 1);
+	assert_memory_equal(d[1].contact.wire, "\3a.b\7example", 13);
+	assert_int_equal(d[1].ttl_s, 0);
+	assert_int_equal(d[1].negative_ttl_s, 86400);
+	config_free(config);
+}
+
+/* Where "hostmaster" does not fit any more. */
+static void finds_a_contact_for_a_long_domain(void **state)
+{
+	char name[256] = "", text[600];
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 125; i++, n += 2)
+		memcpy(name + n, "a.", 3);
+	snprintf(text, sizeof(text),
+		 "{\"version\":1,\"domains\":{\"%s\":{\"ns\":[\"b\"]}}}", name);
+	struct config *config = good(text);
+	assert_int_equal(config->domains[0].name.n, 251);
+	assert_memory_equal(config->domains[0].contact.wire, "\1b", 3);
+	config_free(config);
+}
+
+static void keeps_the_feed(void **state)
+{
+	struct config *config = good("{\"version\":1}");
+
+	(void)state;
+	assert_int_equal(config->feed_rows, 200);
+	assert_int_equal(config->feed_interval_ms, 1000);
+	assert_int_equal(config->n_domains, 0);
+	config_free(config);
+	config = good("{\"version\":1,\"feed\":{\"rows\":7,"
+		      "\"interval\":\"250ms\"}}");
+	assert_int_equal(config->feed_rows, 7);
+	assert_int_equal(config->feed_interval_ms, 250);
+	config_free(config);
+}
+
+/* A list is still there after blocks with lists of their own. */
+static void keeps_lists_over_nested_blocks(void **state)
+{
+	enum { N = 200 };
+	char *text = malloc(N * 80);
+	size_t n = 0, max = N * 80;
+
+	(void)state;
+	assert_non_null(text);
+	n += (size_t)snprintf(text, max,
+			      "{\"version\":1,\"pops\":{\"p\":{"
+			      "\"location\":[1.5,-2.5],\"servers\":{");
+	for (unsigned i = 0; i < N; i++)
+		n += (size_t)snprintf(text + n, max - n,
+				      "%s\"s%03u\":{\"addresses\":["
+				      "\"10.0.0.%u\",\"10.0.1.%u\"]}",
+				      i > 0 ? "," : "", i, i, i);
+	/* Given after the servers, and before them. */
+	n += (size_t)snprintf(text + n, max - n,
+			      "}},\"q\":{\"servers\":{\"x\":{\"addresses\":["
+			      "\"10.0.2.1\"]}},\"location\":[3,4]}}}");
+	assert_true(n < max);
+
+	struct config *config = good(text);
+	assert_true(config->pops[0].latitude == 1.5);
+	assert_true(config->pops[0].longitude == -2.5);
+	assert_true(config->pops[1].latitude == 3.0);
+	assert_true(config->pops[1].longitude == 4.0);
+	assert_int_equal(config->n_servers, N + 1);
+	for (unsigned i = 0; i < N; i++) {
+		const struct config_server *s = &config->servers[i];
+		char want[INET_ADDRSTRLEN];
+		assert_int_equal(s->n_addresses, 2);
+		snprintf(want, sizeof(want), "10.0.1.%u", i);
+		assert_address(&s->addresses[1], want, 0);
+	}
+	config_free(config);
+	free(text);
+}
+
+/* The same parts in any order are the same configuration. */
+static void does_not_mind_the_order(void **state)
+{
+	static const char *const parts[] = {
+		PLACES, SERVICES,
+		"\"hostnames\":{\"h.example\":{\"service\":\"ftp\","
+		"\"servers\":[\"z\",\"m\"],\"hidden\":[\"a\"]}}"
+	};
+	static const size_t orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 },
+					    { 1, 0, 2 }, { 1, 2, 0 },
+					    { 2, 0, 1 }, { 2, 1, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		char text[2048];
+		snprintf(text, sizeof(text), "{\"version\":1,%s,%s,%s}",
+			 parts[orders[i][0]], parts[orders[i][1]],
+			 parts[orders[i][2]]);
+		struct config *config = good(text);
+		const struct config_hostname *h = &config->hostnames[0];
+		assert_int_equal(h->service, 1);
+		assert_string_equal(config->services[1].id, "ftp");
+		assert_string_equal(config->services[1].host, "h.example");
+		assert_int_equal(h->servers[CONFIG_PRIMARY][0], 2);
+		assert_int_equal(h->servers[CONFIG_PRIMARY][1], 1);
+		assert_int_equal(h->servers[CONFIG_HIDDEN][0], 0);
+		assert_int_equal(config->servers[2].services[0], 2);
+		config_free(config);
+	}
+}
+
+/* What is there twice counts once: the last one, after a finding. */
+static void survives_duplicates(void **state)
+{
+	(void)state;
+	bad("{\"version\":1,\"services\":{},\"pops\":{},\"hostnames\":{},"
+	    "\"domains\":{},"
+	    "\"domains\":{\"d.example\":{\"ns\":[\"ns.example\"]},"
+	    "\"d.example\":{\"ns\":[\"ns.example\"]}},"
+	    "\"hostnames\":{\"h.example\":{\"service\":\"web\","
+	    "\"servers\":[\"a\",\"z\"]},"
+	    "\"h.example\":{\"servers\":[\"m\"],\"servers\":[\"a\"]}}," PLACES
+	    "," SERVICES "}");
+	assert_int_equal(n_errs, 7);
+	for (size_t i = 0; i < n_errs; i++)
+		assert_non_null(strstr(errs[i].text, "duplicate key"));
+	bad("{\"version\":1," PLACES "," SERVICES ",\"pops\":{},"
+	    "\"services\":{},\"hostnames\":{\"h.example\":{"
+	    "\"service\":\"web\",\"servers\":[\"a\"]}}}");
+	assert_int_equal(n_errs, 4);
+	assert_string_equal(errs[2].text, "no service is called \"web\"");
+	assert_string_equal(errs[3].text, "no server is called \"a\"");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sorts_services_and_servers),
+		cmocka_unit_test(keeps_hostnames),
+		cmocka_unit_test(keeps_services),
+		cmocka_unit_test(knows_ports_and_ages),
+		cmocka_unit_test(takes_the_first_hostname_as_host),
+		cmocka_unit_test(keeps_domains),
+		cmocka_unit_test(finds_a_contact_for_a_long_domain),
+		cmocka_unit_test(keeps_the_feed),
+		cmocka_unit_test(keeps_lists_over_nested_blocks),
+		cmocka_unit_test(does_not_mind_the_order),
+		cmocka_unit_test(survives_duplicates),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -164,12 +164,11 @@ enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 	if (row->age_ms < -GTM_FUTURE_MS)
 		return GTM_ROW_FUTURE;
 
+	/* Before the slots' clock began: it cannot say how old that is. */
 	if (row->age_ms >= (double)when_ms)
-		when_ms = 1;
-	else if (row->age_ms > 0.0)
+		return GTM_ROW_OLD;
+	if (row->age_ms > 0.0)
 		when_ms -= (uint64_t)row->age_ms;
-	if (when_ms < 1)
-		when_ms = 1;
 	enum gtm_state before = gtm_slot_glance(&cell->slot).state;
 	if (!gtm_slot_put(&cell->slot, row->state,
 			  (uint32_t)(row->metric + 0.5), (uint16_t)row->error,

@@ -134,7 +134,7 @@ enum gtm_row_fate {
 	GTM_ROW_OK,
 	GTM_ROW_UNKNOWN, /* no such server, address or service */
 	GTM_ROW_FUTURE,	 /* more than GTM_FUTURE_MS from now */
-	GTM_ROW_OLD,	 /* not newer than what is known */
+	GTM_ROW_OLD,	 /* not newer than what is known, or than the clock */
 	GTM_ROW_VALUE,	 /* NaN, negative, too large */
 	GTM_ROW_FATES,
 };

@@ -118,6 +118,25 @@ static struct instance *instance_new(struct params *params, const char *where)
 	return inst;
 }
 
+static void add_hooks(ns_hooktable_t *hooktable, isc_mem_t *mctx,
+		      struct instance *inst)
+{
+	static const struct {
+		ns_hookpoint_t point;
+		ns_hook_action_t action;
+	} all[] = {
+		{ NS_QUERY_SETUP, hook_setup },
+		{ NS_QUERY_START_BEGIN, hook_start },
+		{ NS_QUERY_RESPOND_BEGIN, hook_respond },
+		{ NS_QUERY_DONE_SEND, hook_done },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		ns_hook_add(hooktable, mctx, all[i].point,
+			    &(ns_hook_t){ .action = all[i].action,
+					  .action_data = inst });
+}
+
 // NOLINTNEXTLINE(readability-function-size): named's signature
 isc_result_t plugin_register(const char *parameters, const void *cfg,
 			     const char *cfg_file, unsigned long cfg_line,
@@ -152,13 +171,7 @@ isc_result_t plugin_register(const char *parameters, const void *cfg,
 		instance_free(inst);
 		return ISC_R_FAILURE;
 	}
-	ns_hook_add(hooktable, mctx, NS_QUERY_SETUP,
-		    &(ns_hook_t){ .action = hook_setup, .action_data = inst });
-	ns_hook_add(
-		hooktable, mctx, NS_QUERY_RESPOND_BEGIN,
-		&(ns_hook_t){ .action = hook_respond, .action_data = inst });
-	ns_hook_add(hooktable, mctx, NS_QUERY_DONE_SEND,
-		    &(ns_hook_t){ .action = hook_done, .action_data = inst });
+	add_hooks(hooktable, mctx, inst);
 	*instp = inst;
 	return ISC_R_SUCCESS;
 }

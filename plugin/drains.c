@@ -349,8 +349,10 @@ void traffic_drain(struct engine *e, struct control_client *client,
 void traffic_undrain(struct engine *e, struct control_client *client,
 		     struct json_object *request)
 {
-	const char *server = want_server(e, client, request);
-
+	/* also of a server that is no longer in the configuration */
+	const char *server = member(request, "server");
+	if (server == NULL || traffic_drain_of(e, server) == NULL)
+		server = want_server(e, client, request);
 	if (server == NULL)
 		return;
 	bool was = drain_remove(e, server);

@@ -404,25 +404,47 @@ static void cut_alias(struct edit *ed)
 	}
 }
 
+/*
+ * Where the answer's chain of aliases first comes to a hostname that is ours to
+ * continue with: the alias's name and its target; or NULL.
+ */
+static const struct place *chain_find(const struct edit *ed, dns_name_t **name,
+				      dns_name_t *target)
+{
+	if (!is_address(ed->qctx->qtype))
+		return NULL;
+	for (*name = ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
+	     *name != NULL; *name = ISC_LIST_NEXT(*name, link)) {
+		dns_rdataset_t *alias = alias_at(*name);
+		const struct place *place =
+			alias != NULL ? alias_target(ed, alias, target) : NULL;
+		if (place != NULL)
+			return place;
+	}
+	return NULL;
+}
+
 /* True if a chain was continued: the answer section is as it shall be. */
 static bool edit_chain(struct edit *ed)
 {
+	dns_name_t *name;
+	dns_name_t target;
+	const struct place *place = chain_find(ed, &name, &target);
+
+	if (place != NULL)
+		end_chain(ed, name, &target, place);
+	return place != NULL;
+}
+
+bool edit_ends_chain(const struct view_map *map, query_ctx_t *qctx)
+{
+	const struct edit ed = { .map = map,
+				 .qctx = qctx,
+				 .msg = qctx->client->message };
+	dns_name_t *name;
 	dns_name_t target;
 
-	if (!is_address(ed->qctx->qtype))
-		return false;
-	for (dns_name_t *name =
-		     ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
-	     name != NULL; name = ISC_LIST_NEXT(name, link)) {
-		dns_rdataset_t *alias = alias_at(name);
-		const struct place *place =
-			alias != NULL ? alias_target(ed, alias, &target) : NULL;
-		if (place != NULL) {
-			end_chain(ed, name, &target, place);
-			return true;
-		}
-	}
-	return false;
+	return chain_find(&ed, &name, &target) != NULL;
 }
 
 /* -- what an emptied answer needs -------------------------------------------

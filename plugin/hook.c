@@ -514,6 +514,26 @@ ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp)
 	return NS_HOOK_RETURN;
 }
 
+ns_hookresult_t hook_start(void *arg, void *data, isc_result_t *resp)
+{
+	query_ctx_t *qctx = arg;
+	struct instance *inst = data;
+
+	if (qctx->client->query.restarts == 0 ||
+	    !atomic_load_explicit(&inst->steers, memory_order_relaxed))
+		return NS_HOOK_CONTINUE;
+	rcu_enter();
+	const struct view_map *map =
+		atomic_load_explicit(&inst->map, memory_order_acquire);
+	bool ends = map != NULL && edit_ends_chain(map, qctx);
+	rcu_leave();
+	if (!ends)
+		return NS_HOOK_CONTINUE;
+	qctx->result = ISC_R_SUCCESS;
+	*resp = ns_query_done(qctx);
+	return NS_HOOK_RETURN;
+}
+
 ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp)
 {
 	const query_ctx_t *qctx = arg;

@@ -3,7 +3,7 @@
 /*
  * hook - the query path: whose question is it, is the answer in memory or
  * decided, may this client have it (NS_QUERY_SETUP); and what named has put
- * together itself (NS_QUERY_RESPOND_BEGIN, NS_QUERY_DONE_SEND).  Runs on
+ * together itself (the other hooks).  Runs on
  * named's workers.
  *
  * Neither allocates (but for a query that must wait) nor takes a lock that
@@ -15,6 +15,8 @@
 /* An ns_hook_action_t; 'data' is the view's struct instance. */
 ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp);
 
-/* The same at NS_QUERY_RESPOND_BEGIN and NS_QUERY_DONE_SEND: see edit.h. */
+/* The same at NS_QUERY_START_BEGIN, _RESPOND_BEGIN and _DONE_SEND: see edit.h.
+ */
+ns_hookresult_t hook_start(void *arg, void *data, isc_result_t *resp);
 ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp);
 ns_hookresult_t hook_done(void *arg, void *data, isc_result_t *resp);

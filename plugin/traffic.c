@@ -20,6 +20,7 @@
 #include "plugin/rows.h"
 #include "plugin/traffic_int.h"
 
+#define TELL_MAX  50u  /* changes of servers logged in a second */
 #define NAMES_MAX 100u /* hostnames that status lists */
 
 /* -- values ------------------------------------------------------------------
@@ -62,20 +63,44 @@ static const char *state_text(const struct gtm_value *v,
 /* -- the feed ----------------------------------------------------------------
  */
 
+/* So many lines a second: an outage of a POP is seen whole, a storm is not. */
+static bool may_tell(struct engine *e)
+{
+	struct feed *feed = &e->feed;
+	uint32_t now_s = process_now_s(e->process);
+
+	if (feed->told_s != now_s) {
+		if (feed->held > 0)
+			log_write(ISC_LOG_NOTICE,
+				  "%u more changes of servers were not logged: "
+				  "see 'nzctl probes'",
+				  feed->held);
+		feed->told_s = now_s;
+		feed->told = 0;
+		feed->held = 0;
+	}
+	if (feed->told < TELL_MAX) {
+		feed->told++;
+		return true;
+	}
+	feed->held++;
+	return false;
+}
+
 /* What a row has changed, for the log and for those who watch. */
 static void tell_change(struct engine *e, const struct gtm_row *row)
 {
-	static struct log_gate gate;
 	char address[INET6_ADDRSTRLEN];
 	const char *state = row->state == GTM_UP ? "up" : "down";
 
 	(void)address_text(&row->address, address);
-	log_limited(&gate, process_now_s(e->process), ISC_LOG_NOTICE,
-		    "server '%.*s' %s service '%.*s' is %s%s%s",
-		    (int)row->server.n, row->server.p, address,
-		    (int)row->service.n, row->service.p, state,
-		    row->error != 0 ? ": " : "",
-		    row->error != 0 ? probe_error_text(row->error) : "");
+	if (may_tell(e))
+		log_write(ISC_LOG_NOTICE,
+			  "server '%.*s' %s service '%.*s' is %s%s%s",
+			  (int)row->server.n, row->server.p, address,
+			  (int)row->service.n, row->service.p, state,
+			  row->error != 0 ? ": " : "",
+			  row->error != 0 ? probe_error_text(row->error) : "");
 	if (e->control == NULL || !control_watched(e->control))
 		return;
 	struct json_object *o = commands_event_new("server-state");

@@ -19,9 +19,11 @@ struct json_object;
 struct feed {
 	uint64_t batches, rows;
 	uint64_t fates[GTM_ROW_FATES];
-	uint64_t malformed; /* rows that are none */
-	uint64_t last_ms;   /* when the last batch came, the tables' time */
-	char node[64];	    /* who sent it */
+	uint64_t malformed;  /* rows that are none */
+	uint64_t last_ms;    /* when the last batch came, the tables' time */
+	char node[64];	     /* who sent it */
+	uint32_t told_s;     /* changes of state are logged: in this second */
+	uint32_t told, held; /* so many, and so many were not */
 };
 
 /* A server that an operator has taken out of service. */

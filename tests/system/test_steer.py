@@ -231,7 +231,11 @@ def test_fail_servfail(edge):
 ])
 @pytest.mark.parametrize("rdtype", ["A", "AAAA"])
 def test_chains(edge, name, host, rdtype):
-    for r in every_way(edge, name, rdtype):
+    # also for those who may ask named to recurse: it has nobody to ask
+    ways = [ask_way(edge, name, rdtype, {"rd": True, "source": RECURSIVE,
+                                         **how})
+            for how in ({}, {"tcp": True}, {"do": True}, {"mixed": True})]
+    for r in [*every_way(edge, name, rdtype), *ways]:
         assert decided(r, host, rdtype)
         assert at(r, name, "CNAME")
         assert not [x for x in r.authority

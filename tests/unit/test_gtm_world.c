@@ -342,7 +342,15 @@ static void test_feed_times(void **state)
 	bool changed;
 
 	(void)state;
-	row.age_ms = 1e15; /* before the clock began */
+	row.age_ms = 1e15; /* before the clock began: nobody knows how long */
+	assert_int_equal(gtm_world_feed(world, &row, NOW, &changed),
+			 GTM_ROW_OLD);
+	assert_false(changed);
+	row.age_ms = NOW;
+	assert_int_equal(gtm_world_feed(world, &row, NOW, &changed),
+			 GTM_ROW_OLD);
+	assert_int_equal(gtm_slot_glance(slot).state, GTM_NEVER);
+	row.age_ms = NOW - 1;
 	assert_int_equal(gtm_world_feed(world, &row, NOW, &changed),
 			 GTM_ROW_OK);
 	assert_true(changed);

@@ -595,6 +595,33 @@ static void shared_check(struct config_check *c, struct config_traffic *t,
 }
 
 /*
+ * Hidden servers with addresses of a family that no server before them has:
+ * questions for that family would find them at once.
+ */
+static void hidden_end(struct config_check *c, const struct config_traffic *t,
+		       const struct config_hostname *h, uint32_t node)
+{
+	bool has[CONFIG_TIERS][2] = { 0 };
+
+	for (size_t tier = 0; tier < CONFIG_TIERS; tier++)
+		for (size_t i = 0; i < h->n_servers[tier]; i++) {
+			const struct config_server *s =
+				&t->servers[h->servers[tier][i]];
+			for (size_t k = 0; k < s->n_addresses; k++)
+				has[tier][s->addresses[k].ss_family ==
+					  AF_INET6] = true;
+		}
+	for (size_t f = 0; f < 2; f++)
+		if (has[CONFIG_HIDDEN][f] && !has[CONFIG_PRIMARY][f] &&
+		    !has[CONFIG_BACKUP][f])
+			config_find(
+				c, node,
+				"only servers in \"hidden\" have IPv%s "
+				"addresses: answers would show them at once",
+				f == 0 ? "4" : "6");
+}
+
+/*
  * Servers that do not offer the service, or share an address; addresses, if
  * there are too many.
  */
@@ -621,6 +648,7 @@ static void hostname_end(struct config_check *c, struct config_traffic *t,
 					  AF_INET6]++;
 		}
 	}
+	hidden_end(c, t, h, node);
 	if (addresses[0] > CONFIG_CHOICE_MAX ||
 	    addresses[1] > CONFIG_CHOICE_MAX)
 		config_find(c, node,

@@ -15,7 +15,8 @@
  *     answers with the NEW ones: it has not failed, it has not been tested.
  *     Hidden servers do not answer while any other is STALE: it is not known
  *     to have failed.  (So they are never shown because the side-car has just
- *     started, is dying, or has died.)
+ *     started, is dying, or has died.)  That others are drained brings them
+ *     out: whoever is under attack takes what is attacked out of service.
  *  3. No tier: the "fail" policy.  OPEN: the primary tier as if it were up,
  *     those alone that were not seen to fail if there are any (the newest
  *     value, however old, is not DOWN), else the others, else the drained.

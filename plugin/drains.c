@@ -202,13 +202,19 @@ static uint64_t until_ms(const struct drain *d)
 
 	if (d->until_s == 0)
 		return UINT64_MAX;
+	if (left_s > DRAIN_MAX_S) /* of a file that is not ours */
+		left_s = DRAIN_MAX_S;
 	return left_s > 0 ? clock_now_ms() + (uint64_t)left_s * 1000 : 1;
 }
 
-void traffic_configured(struct engine *e)
+void traffic_configured(struct engine *e, const struct snapshot *old)
 {
 	for (const struct drain *d = e->drains; d != NULL; d = d->next)
 		admin_set(e, d->server, until_ms(d));
+	if (old != NULL && e->drains != NULL &&
+	    strcmp(old->config->state_directory,
+		   e->snapshot->config->state_directory) != 0)
+		drains_save(e);
 }
 
 static void event(struct engine *e, const char *what, const char *server,

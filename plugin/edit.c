@@ -12,6 +12,7 @@
 #include <dns/rdataset.h>
 #include <dns/rdatastruct.h>
 #include <dns/result.h>
+#include <dns/rpz.h>
 #include <dns/soa.h>
 #include <dns/view.h>
 #include <dns/zone.h>
@@ -25,45 +26,7 @@
 #include "plugin/steer.h"
 #include "plugin/svcb.h"
 
-static const struct place *host_at(const struct edit *ed,
-				   const dns_name_t *name)
-{
-	return map_host(ed->map, name->ndata, name->length);
-}
-
-static bool is_address(dns_rdatatype_t type)
-{
-	return type == dns_rdatatype_a || type == dns_rdatatype_aaaa;
-}
-
-static bool is_binding(dns_rdatatype_t type)
-{
-	return type == dns_rdatatype_https || type == dns_rdatatype_svcb;
-}
-
-static enum gtm_family family_of(dns_rdatatype_t type)
-{
-	return type == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
-}
-
 /* -- whose records they are ------------------------------------------------ */
-
-/* The database of named's own zone that 'name' is in, or NULL. */
-static dns_db_t *db_of(const struct edit *ed, const dns_name_t *name)
-{
-	dns_zone_t *zone = NULL;
-	dns_db_t *db = NULL;
-	isc_result_t result = dns_zt_find(ed->qctx->view->zonetable, name,
-					  DNS_ZTFIND_MIRROR, NULL, &zone);
-
-	if (result != ISC_R_SUCCESS && result != DNS_R_PARTIALMATCH)
-		zone = NULL;
-	if (zone != NULL && dns_zone_getdb(zone, &db) != ISC_R_SUCCESS)
-		db = NULL;
-	if (zone != NULL)
-		dns_zone_detach(&zone);
-	return db;
-}
 
 /* True if records of 'name' have signatures that an edit would break. */
 static bool is_secure(const struct edit *ed, const dns_name_t *name)
@@ -75,7 +38,7 @@ static bool is_secure(const struct edit *ed, const dns_name_t *name)
 	if (client->query.restarts == 0 && client->query.authdb != NULL &&
 	    dns_name_equal(name, client->query.qname))
 		return dns_db_issecure(client->query.authdb);
-	dns_db_t *db = db_of(ed, name);
+	dns_db_t *db = edit_db(ed, name);
 	bool secure = db != NULL && dns_db_issecure(db);
 	if (db != NULL)
 		dns_db_detach(&db);
@@ -87,6 +50,15 @@ static bool may_edit(const struct edit *ed, const dns_name_t *name,
 		     const dns_rdataset_t *set)
 {
 	return set->trust == dns_trust_ultimate && !is_secure(ed, name);
+}
+
+/* Data of a response policy, which has the last word. */
+static bool is_rewritten(const query_ctx_t *qctx)
+{
+	const dns_rpz_st_t *rpz = qctx->client->query.rpz_st;
+
+	return qctx->rpz ||
+	       (rpz != NULL && (rpz->state & DNS_RPZ_REWRITTEN) != 0);
 }
 
 /* -- addresses ------------------------------------------------------------- */
@@ -136,7 +108,10 @@ static void swap(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 
 	audit(ed, host, set);
 	steer_decide(ed->qctx, host, family, &g);
+	if (g.n == 0 && !in_answer && ed->qctx->client->query.isreferral)
+		return; /* glue, without which nobody gets there */
 	steer_count(ed->qctx, host, family, !in_answer, &g);
+	unsigned int kept = set->attributes & DNS_RDATASETATTR_REQUIRED;
 	edit_drop_set(ed, name, set);
 	if (g.outcome == GTM_SERVFAIL && asked)
 		ed->result = DNS_R_SERVFAIL;
@@ -144,6 +119,8 @@ static void swap(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 		ed->result = edit_add_addresses(ed, name, host, family, &g);
 	else if (asked)
 		ed->emptied = true;
+	if (g.n > 0 && ed->result == ISC_R_SUCCESS)
+		ISC_LIST_HEAD(name->list)->attributes |= kept;
 }
 
 /* -- HTTPS and SVCB ---------------------------------------------------------
@@ -273,187 +250,13 @@ static void edit_section(struct edit *ed, dns_section_t section)
 	}
 }
 
-/* -- the end of a chain -----------------------------------------------------
- */
-
-static dns_rdataset_t *alias_at(dns_name_t *name)
-{
-	dns_rdataset_t *set = ISC_LIST_HEAD(name->list);
-
-	while (set != NULL && set->type != dns_rdatatype_cname)
-		set = ISC_LIST_NEXT(set, link);
-	return set;
-}
-
-/* The place is in an edge zone whose answers are signed. */
-static bool is_signed(const struct place *place)
-{
-	return place->zone != NULL &&
-	       atomic_load_explicit(&place->zone->state->is_signed,
-				    memory_order_relaxed) == ZONE_SIGNED;
-}
-
-/* A zone of named's own, as close or closer, has the name. */
-static bool is_named(const struct edit *ed, const struct place *place,
-		     const dns_name_t *name)
-{
-	dns_db_t *db = db_of(ed, name);
-	bool closer = db != NULL && dns_name_countlabels(dns_db_origin(db)) >
-					    place->apex_labels;
-
-	if (db != NULL)
-		dns_db_detach(&db);
-	return closer;
-}
-
-/*
- * A hostname that the alias leads to, if it is ours to continue with: of an
- * edge zone that is not signed, or of a declared domain.
- */
-static const struct place *
-alias_target(const struct edit *ed, dns_rdataset_t *alias, dns_name_t *target)
-{
-	dns_rdata_t rdata = DNS_RDATA_INIT;
-	isc_region_t region;
-
-	if (alias->trust != dns_trust_ultimate ||
-	    dns_rdataset_first(alias) != ISC_R_SUCCESS)
-		return NULL;
-	dns_rdataset_current(alias, &rdata);
-	dns_rdata_toregion(&rdata, &region);
-	dns_name_init(target, NULL);
-	dns_name_fromregion(target, &region);
-	const struct place *place = host_at(ed, target);
-	if (place == NULL || (place->zone == NULL && place->domain == NULL) ||
-	    is_signed(place) || is_named(ed, place, target))
-		return NULL;
-	return place;
-}
-
-static void drop_rest(struct edit *ed, dns_name_t *last)
-{
-	dns_name_t *name = ISC_LIST_NEXT(last, link);
-
-	while (name != NULL) {
-		dns_name_t *next = ISC_LIST_NEXT(name, link);
-		edit_drop_name(ed, name, DNS_SECTION_ANSWER);
-		name = next;
-	}
-}
-
-/* What said that there is no such name, or no such record. */
-static void drop_denial(struct edit *ed)
-{
-	dns_name_t *next;
-
-	for (dns_name_t *name =
-		     ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_AUTHORITY]);
-	     name != NULL; name = next) {
-		next = ISC_LIST_NEXT(name, link);
-		dns_rdataset_t *set = ISC_LIST_HEAD(name->list);
-		if (set != NULL && set->type == dns_rdatatype_soa)
-			edit_drop_name(ed, name, DNS_SECTION_AUTHORITY);
-	}
-}
-
-/* The chain ends at 'place', whatever came after it. */
-static void end_chain(struct edit *ed, dns_name_t *last,
-		      const dns_name_t *target, const struct place *place)
-{
-	enum gtm_family family = family_of(ed->qctx->qtype);
-	dns_name_t *owner;
-	struct gtm_answer g;
-
-	steer_decide(ed->qctx, place->host, family, &g);
-	steer_count(ed->qctx, place->host, family, false, &g);
-	if (g.outcome == GTM_SERVFAIL) {
-		ed->result = DNS_R_SERVFAIL;
-		return;
-	}
-	drop_rest(ed, last);
-	ed->msg->rcode = dns_rcode_noerror;
-	if (g.n == 0)
-		return;
-	drop_denial(ed);
-	owner = edit_add_name(ed, target);
-	ed->result = owner != NULL ? edit_add_addresses(ed, owner, place->host,
-							family, &g)
-				   : ISC_R_NOMEMORY;
-}
-
-/*
- * An alias that an origin has at a hostname: the hostname has what is decided,
- * and no other name.  A resolver that was told of the alias by a question for
- * another type would follow it for addresses too.
- */
-static void cut_alias(struct edit *ed)
-{
-	dns_name_t *name = ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
-
-	for (; name != NULL; name = ISC_LIST_NEXT(name, link)) {
-		dns_rdataset_t *alias = alias_at(name);
-		const struct place *place =
-			alias != NULL ? host_at(ed, name) : NULL;
-		if (place == NULL || place->zone == NULL || is_signed(place) ||
-		    alias->trust != dns_trust_ultimate)
-			continue;
-		drop_rest(ed, name);
-		edit_drop_name(ed, name, DNS_SECTION_ANSWER);
-		ed->msg->rcode = dns_rcode_noerror;
-		return;
-	}
-}
-
-/*
- * Where the answer's chain of aliases first comes to a hostname that is ours to
- * continue with: the alias's name and its target; or NULL.
- */
-static const struct place *chain_find(const struct edit *ed, dns_name_t **name,
-				      dns_name_t *target)
-{
-	if (!is_address(ed->qctx->qtype))
-		return NULL;
-	for (*name = ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
-	     *name != NULL; *name = ISC_LIST_NEXT(*name, link)) {
-		dns_rdataset_t *alias = alias_at(*name);
-		const struct place *place =
-			alias != NULL ? alias_target(ed, alias, target) : NULL;
-		if (place != NULL)
-			return place;
-	}
-	return NULL;
-}
-
-/* True if a chain was continued: the answer section is as it shall be. */
-static bool edit_chain(struct edit *ed)
-{
-	dns_name_t *name;
-	dns_name_t target;
-	const struct place *place = chain_find(ed, &name, &target);
-
-	if (place != NULL)
-		end_chain(ed, name, &target, place);
-	return place != NULL;
-}
-
-bool edit_ends_chain(const struct view_map *map, query_ctx_t *qctx)
-{
-	const struct edit ed = { .map = map,
-				 .qctx = qctx,
-				 .msg = qctx->client->message };
-	dns_name_t *name;
-	dns_name_t target;
-
-	return chain_find(&ed, &name, &target) != NULL;
-}
-
 /* -- what an emptied answer needs -------------------------------------------
  */
 
 /* The SOA of named's zone that holds 'name', for NODATA (RFC 2308). */
 static void add_soa(struct edit *ed, const dns_name_t *name)
 {
-	dns_db_t *db = db_of(ed, name);
+	dns_db_t *db = edit_db(ed, name);
 	dns_dbversion_t *version = NULL;
 	dns_dbnode_t *node = NULL;
 	dns_rdataset_t *set = NULL;
@@ -498,7 +301,8 @@ static dns_name_t *own_name(struct edit *ed)
 
 	while (name != NULL && !dns_name_equal(name, qname))
 		name = ISC_LIST_NEXT(name, link);
-	return name != NULL ? name : edit_add_name(ed, qname);
+	return name != NULL ? name
+			    : edit_add_name(ed, qname, DNS_SECTION_ANSWER);
 }
 
 static bool has_family(const struct edit *ed, enum gtm_family family)
@@ -541,7 +345,7 @@ static void edit_any(struct edit *ed, const struct place *place)
 		steer_count(ed->qctx, place->host, family, f > 0, &g);
 		if (g.n == 0)
 			continue;
-		drop_denial(ed);
+		edit_drop_denial(ed);
 		dns_name_t *owner = own_name(ed);
 		ed->result = owner != NULL ? edit_add_addresses(ed, owner,
 								place->host,
@@ -559,7 +363,11 @@ void edit_respond(const struct view_map *map, query_ctx_t *qctx)
 	struct gtm_answer g;
 	struct fresh f;
 
-	if (!qctx->is_zone || !is_address(set->type) || qctx->dbuf == NULL)
+	if (!qctx->is_zone || !is_address(set->type) || qctx->dbuf == NULL ||
+	    set->rdclass != dns_rdataclass_in || is_rewritten(qctx))
+		return;
+	/* named has noted which of these records dns64 would leave out */
+	if (qctx->client->query.dns64_aaaaok != NULL)
 		return;
 	const struct place *place = host_at(&ed, qctx->fname);
 	if (place == NULL || dns_db_issecure(qctx->db))
@@ -591,9 +399,12 @@ static void edit_own(struct edit *ed)
 	const struct place *place =
 		map_find(ed->map, qname->ndata, qname->length, &exact);
 
-	if (!exact || place->zone == NULL || is_signed(place))
+	if (!exact || place->zone == NULL || edit_signed(place))
 		return;
-	ed->msg->rcode = dns_rcode_noerror;
+	dns_name_t *first =
+		ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
+	if (first == NULL || edit_alias_at(first) == NULL)
+		ed->msg->rcode = dns_rcode_noerror;
 	if (place->host != NULL && ed->qctx->qtype == dns_rdatatype_any)
 		edit_any(ed, place);
 }
@@ -640,12 +451,13 @@ isc_result_t edit_message(const struct view_map *map, query_ctx_t *qctx)
 	dns_rcode_t rcode = ed.msg->rcode;
 
 	if ((rcode != dns_rcode_noerror && rcode != dns_rcode_nxdomain) ||
-	    ed.msg->rdclass != dns_rdataclass_in)
+	    ed.msg->rdclass != dns_rdataclass_in || is_rewritten(qctx))
 		return ISC_R_SUCCESS;
 	bool had = !ISC_LIST_EMPTY(ed.msg->sections[DNS_SECTION_ANSWER]);
 	if (ed.ours)
-		cut_alias(&ed);
-	if (!edit_chain(&ed))
+		edit_cut_alias(&ed);
+	edit_chain(&ed);
+	if (ed.result == ISC_R_SUCCESS)
 		edit_section(&ed, DNS_SECTION_ANSWER);
 	if (had && ISC_LIST_EMPTY(ed.msg->sections[DNS_SECTION_ANSWER]))
 		ed.emptied = true;
@@ -661,27 +473,29 @@ isc_result_t edit_message(const struct view_map *map, query_ctx_t *qctx)
 /* -- stored answers ---------------------------------------------------------
  */
 
-/* True if a set at 'name' is one that edit_message() would look at. */
+/*
+ * True if a set at 'name' is one that edit_message() would look at: an alias
+ * also where it leads to no hostname but to a name that exists here.
+ */
 static bool touches_set(const struct edit *ed, const dns_name_t *name,
 			dns_rdataset_t *set)
 {
 	dns_name_t target;
 	unsigned int octets;
-	dns_rdata_t rdata = DNS_RDATA_INIT;
-	isc_region_t region;
+	bool exact;
 
 	if (is_address(set->type))
 		return host_at(ed, name) != NULL;
 	if (is_binding(set->type))
 		return leads_to_host(ed, name, set, &octets);
-	if (set->type != dns_rdatatype_cname ||
-	    dns_rdataset_first(set) != ISC_R_SUCCESS)
+	if (set->type != dns_rdatatype_cname)
 		return false;
-	dns_rdataset_current(set, &rdata);
-	dns_rdata_toregion(&rdata, &region);
-	dns_name_init(&target, NULL);
-	dns_name_fromregion(&target, &region);
-	return host_at(ed, &target) != NULL;
+	if (host_at(ed, name) != NULL)
+		return true;
+	if (!edit_alias_name(set, &target))
+		return false;
+	(void)map_find(ed->map, target.ndata, target.length, &exact);
+	return exact;
 }
 
 static bool touches_section(const struct edit *ed, dns_section_t section)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * edit_int - what edit.c (what is to be changed) and edit_set.c (how records
- * leave and enter a message) share.  Nobody else includes this.
+ * edit_int - what edit.c (what is to be changed), edit_chain.c (aliases) and
+ * edit_set.c (how records leave and enter a message) share.  Nobody else
+ * includes this.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,5 +54,48 @@ isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
 				enum gtm_family family,
 				const struct gtm_answer *g);
 
-/* A new name at the end of the answer section, or NULL. */
-dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name);
+/* A new name at the end of a section, or NULL. */
+dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,
+			  dns_section_t section);
+
+static inline const struct place *host_at(const struct edit *ed,
+					  const dns_name_t *name)
+{
+	return map_host(ed->map, name->ndata, name->length);
+}
+
+static inline bool is_address(dns_rdatatype_t type)
+{
+	return type == dns_rdatatype_a || type == dns_rdatatype_aaaa;
+}
+
+static inline bool is_binding(dns_rdatatype_t type)
+{
+	return type == dns_rdatatype_https || type == dns_rdatatype_svcb;
+}
+
+static inline enum gtm_family family_of(dns_rdatatype_t type)
+{
+	return type == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
+}
+
+/* edit_chain.c */
+
+/* The database of named's own zone that 'name' is in, or NULL; detach it. */
+dns_db_t *edit_db(const struct edit *ed, const dns_name_t *name);
+
+/* The place is in an edge zone whose answers are signed. */
+bool edit_signed(const struct place *place);
+
+/* The CNAME set at the name, or NULL; what it leads to: false for nothing. */
+dns_rdataset_t *edit_alias_at(dns_name_t *name);
+bool edit_alias_name(dns_rdataset_t *alias, dns_name_t *target);
+
+/* Takes out what said that there is no such name, or no such record. */
+void edit_drop_denial(struct edit *ed);
+
+/* Takes an alias that an origin has at a hostname out of its answer. */
+void edit_cut_alias(struct edit *ed);
+
+/* Continues a chain that has come to a hostname of ours. */
+void edit_chain(struct edit *ed);

@@ -124,14 +124,14 @@ isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
 	return edit_fresh_done(ed, &f, owner);
 }
 
-/* A new name at the end of the answer section. */
-dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name)
+dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,
+			  dns_section_t section)
 {
 	dns_name_t *made = NULL;
 
 	if (dns_message_gettempname(ed->msg, &made) != ISC_R_SUCCESS)
 		return NULL;
 	dns_name_copy(name, made);
-	dns_message_addname(ed->msg, made, DNS_SECTION_ANSWER);
+	dns_message_addname(ed->msg, made, section);
 	return made;
 }

@@ -339,7 +339,8 @@ static void control_closed(void *arg)
 {
 	struct engine *e = arg;
 
-	open_control(e);
+	if (e->snapshot != NULL) /* else all ends */
+		open_control(e);
 }
 
 static void configure_now(struct job *job)
@@ -348,15 +349,17 @@ static void configure_now(struct job *job)
 	struct engine *e = c->engine;
 	const struct config *config = c->snapshot->config;
 
-	if (e->snapshot != NULL)
-		snapshot_unref(e->snapshot);
+	struct snapshot *before = e->snapshot;
 	e->snapshot = c->snapshot;
 	if (c->drains != NULL) { /* once, at the start */
 		traffic_drains_free(e->drains);
 		e->drains = c->drains;
 	}
-	traffic_configured(e);
+	traffic_configured(e, before);
+	if (before != NULL)
+		snapshot_unref(before);
 	e->surveyed_s = 0;
+	survey_tick(e, process_now_s(e->process));
 	free(c);
 	(void)store_limit_set(e->process->store, config->cache_size_bytes);
 	isc_quota_max(&e->process->waiters, config->waiters_max);

@@ -48,6 +48,7 @@ struct engine {
 	struct feed feed;
 	struct drain *drains;
 	uint32_t surveyed_s; /* see survey.h */
+	size_t survey_at;
 };
 
 /* Starts the thread, all signals blocked in it. 0 or -errno. */

@@ -397,13 +397,13 @@ static void note_view(struct instance *inst, const dns_view_t *view)
  */
 static _Thread_local struct {
 	const ns_client_t *client;
-	bool plain; /* its name is no hostname */
+	bool plain; /* its name is no hostname, nor one above one */
 } asked;
 
 static void note_asked(const ns_client_t *client, const struct look *l)
 {
 	asked.client = client;
-	asked.plain = l->place == NULL || !l->exact || l->place->host == NULL;
+	asked.plain = l->place == NULL || !l->exact;
 }
 
 /* True if the name asked for, aliases not yet followed, is no hostname. */

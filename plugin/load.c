@@ -131,13 +131,20 @@ static void domain_make(struct domain *d, const struct config_domain *config,
 	d->soa_n = (uint16_t)(p - d->soa);
 }
 
-/* True if both have the same hostnames. */
+/* True if both have the same hostnames and domains, in the same zones. */
 static bool same_names(const struct config *a, const struct config *b)
 {
-	if (a->n_hostnames != b->n_hostnames)
+	if (a->n_hostnames != b->n_hostnames || a->n_domains != b->n_domains ||
+	    a->n_zones != b->n_zones)
 		return false;
 	for (size_t i = 0; i < a->n_hostnames; i++)
 		if (!dname_equal(&a->hostnames[i].name, &b->hostnames[i].name))
+			return false;
+	for (size_t i = 0; i < a->n_domains; i++)
+		if (!dname_equal(&a->domains[i].name, &b->domains[i].name))
+			return false;
+	for (size_t i = 0; i < a->n_zones; i++)
+		if (!dname_equal(&a->zones[i].name, &b->zones[i].name))
 			return false;
 	return true;
 }

@@ -168,6 +168,27 @@ static bool add_hosts(struct draft *d)
 	return true;
 }
 
+/*
+ * A domain inside an edge zone or another domain: the names between exist
+ * there too, though no origin knows of it.
+ */
+static bool add_domains(struct draft *d)
+{
+	const struct config *config = d->s->config;
+
+	for (size_t i = 0; i < config->n_domains; i++) {
+		const struct dname *name = &config->domains[i].name;
+		struct dname above = *name;
+		if (name->labels == 0)
+			continue;
+		strip(&above);
+		const struct item *apex = apex_of(d, &above);
+		if (apex != NULL && !add_between(d, name, apex->name))
+			return false;
+	}
+	return true;
+}
+
 /* -- the map --------------------------------------------------------------- */
 
 static void place_add(struct draft *d, struct view_map *map,
@@ -219,7 +240,7 @@ static bool index_places(struct process *p, struct view_map *map)
 
 static struct view_map *draft_build(struct process *p, struct draft *d)
 {
-	if (!add_apexes(p, d) || !add_hosts(d))
+	if (!add_apexes(p, d) || !add_domains(d) || !add_hosts(d))
 		return NULL;
 	struct view_map *map =
 		calloc(1, sizeof(*map) + (d->n + 1) * sizeof(map->place[0]));

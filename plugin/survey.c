@@ -48,24 +48,28 @@ static bool at_apex(const struct zone *zone, const struct store_entry *entry)
 	       memcmp(entry->octets, name->wire, name->n) == 0;
 }
 
+/*
+ * Only an answer at the apex says that the zone is signed or not.  Another one
+ * says no more than that the origin answers: then each answer at a hostname
+ * speaks for that hostname.
+ */
 void survey_learn(const struct zone *zone, const struct store_entry *entry,
 		  uint32_t now_s)
 {
 	struct zone_state *state = zone->state;
 	uint8_t before = atomic_load(&state->is_signed);
-	uint8_t now = ZONE_SILENT;
-	bool certain = false;
+	uint8_t now = before;
+	bool certain =
+		entry != NULL && is_telling(entry) && at_apex(zone, entry);
 
-	if (entry != NULL && is_telling(entry)) {
+	if (certain)
 		now = entry->is_signed ? ZONE_SIGNED : ZONE_UNSIGNED;
-		certain = at_apex(zone, entry) || needs_key(zone->config);
-	}
-	/* what is known holds till it is known better */
-	if (!certain && (before == ZONE_SIGNED || before == ZONE_UNSIGNED))
-		return;
-	if (now == ZONE_SILENT && before == ZONE_SILENT)
-		return;
-	atomic_store(&state->is_signed, now);
+	else if (entry == NULL && before == ZONE_UNKNOWN)
+		now = ZONE_SILENT;
+	else if (entry != NULL && before == ZONE_SILENT)
+		now = ZONE_UNKNOWN;
+	if (now != before)
+		atomic_store(&state->is_signed, now);
 	if (certain)
 		atomic_store(&state->learned_s, now_s != 0 ? now_s : 1);
 	if (now == before || !atomic_load(&zone->has_hostnames))
@@ -163,10 +167,12 @@ void survey_tick(struct engine *e, uint32_t now_s)
 	    (e->surveyed_s != 0 && now_s - e->surveyed_s < ROUND_S))
 		return;
 	e->surveyed_s = now_s != 0 ? now_s : 1;
+	/* from where the last round ended: the silent take no others' turn */
 	for (size_t i = 0; i < s->n && asked < ROUND_MAX; i++) {
-		if (!is_due(&s->zone[i], now_s))
+		e->survey_at = (e->survey_at + 1) % s->n;
+		if (!is_due(&s->zone[e->survey_at], now_s))
 			continue;
-		ask_soa(e, &s->zone[i]);
+		ask_soa(e, &s->zone[e->survey_at]);
 		asked++;
 	}
 }

@@ -14,6 +14,7 @@
 struct control_client;
 struct engine;
 struct json_object;
+struct snapshot;
 
 /* What the side-cars have sent. */
 struct feed {
@@ -41,8 +42,9 @@ bool traffic_handle(struct engine *e, struct control_client *client,
 /* The "traffic" of status; there is a configuration. */
 struct json_object *traffic_status(struct engine *e);
 
-/* Makes the drains hold in a configuration that has come into force. */
-void traffic_configured(struct engine *e);
+/* Makes the drains hold in a configuration that has replaced 'old' (or NULL).
+ */
+void traffic_configured(struct engine *e, const struct snapshot *old);
 
 /* Ends the drains whose time is over; now and then. */
 void traffic_tick(struct engine *e);

@@ -74,12 +74,19 @@ class Edge(Named):
     def nzctl(self, *args, status=(0,), plain=False):
         """Runs nzctl; returns its JSON answer (or its text if 'plain').
 
-        'status' lists the exit codes that are right.
+        'status' lists the exit codes that are right.  named answers
+        queries a moment before the control socket is there.
         """
-        done = subprocess.run(
-            [_env("NZCTL"), "--socket", self.socket,
-             *([] if plain else ["--json"]), *args], capture_output=True,
-            text=True, timeout=patience(30), check=False)
+        def run():
+            done = subprocess.run(
+                [_env("NZCTL"), "--socket", self.socket,
+                 *([] if plain else ["--json"]), *args], capture_output=True,
+                text=True, timeout=patience(30), check=False)
+            early = done.returncode == 3 and 3 not in status and (
+                "no such socket" in done.stderr)
+            return None if early else done
+
+        done = wait_for(run, what="the control socket")
         assert done.returncode in status, (args, done)
         if plain:
             return done.stdout + done.stderr

@@ -71,22 +71,21 @@ class Edge(Named):
         return (f'plugin query "{self.libdir}/nearzone.so" {{ '
                 f'config "{self.json_path}"; node "t1"; {more} }};\n')
 
+    def _is_ready(self, mark):
+        """named answers a moment before the control socket is there."""
+        return super()._is_ready(mark) and (
+            os.path.exists(self.socket) or "INACTIVE: " in self.log(mark)
+            or "control socket" in self.log(mark))
+
     def nzctl(self, *args, status=(0,), plain=False):
         """Runs nzctl; returns its JSON answer (or its text if 'plain').
 
-        'status' lists the exit codes that are right.  named answers
-        queries a moment before the control socket is there.
+        'status' lists the exit codes that are right.
         """
-        def run():
-            done = subprocess.run(
-                [_env("NZCTL"), "--socket", self.socket,
-                 *([] if plain else ["--json"]), *args], capture_output=True,
-                text=True, timeout=patience(30), check=False)
-            early = done.returncode == 3 and 3 not in status and (
-                "no such socket" in done.stderr)
-            return None if early else done
-
-        done = wait_for(run, what="the control socket")
+        done = subprocess.run(
+            [_env("NZCTL"), "--socket", self.socket,
+             *([] if plain else ["--json"]), *args], capture_output=True,
+            text=True, timeout=patience(30), check=False)
         assert done.returncode in status, (args, done)
         if plain:
             return done.stdout + done.stderr

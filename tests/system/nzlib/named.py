@@ -2,6 +2,7 @@
 """A named of our own: started, asked, watched and stopped."""
 
 import collections
+import glob
 import os
 import re
 import signal
@@ -182,6 +183,13 @@ controls {{ inet 127.0.0.1 port {self.rndc_port} allow {{ 127.0.0.1; }}
         """Stops the process where it is: it holds its ports, says nothing."""
         self.process.send_signal(signal.SIGSTOP)
         self.paused = True
+        wait_for(lambda: set(self._states()) == {"T"}, f"{self.what} to stop")
+
+    def _states(self):
+        """The state of each of its threads, a letter."""
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            with open(path, encoding="ascii", errors="replace") as f:
+                yield f.read().rpartition(")")[2].split()[0]
 
     def resume(self):
         if self.paused:

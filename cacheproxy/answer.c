@@ -14,6 +14,9 @@
 
 #include "cacheproxy/answer_int.h"
 
+/* Seconds that half a chain of aliases is kept: RFC 9520 wants 1 to 300. */
+#define ANSWER_HALF_S 5u
+
 int answer_maker_new(struct isc_mem *mctx, struct answer_maker **makerp)
 {
 	struct answer_maker *m = calloc(1, sizeof(*m));
@@ -22,6 +25,7 @@ int answer_maker_new(struct isc_mem *mctx, struct answer_maker **makerp)
 		return -ENOMEM;
 	m->mctx = mctx;
 	dns_message_create(mctx, DNS_MESSAGE_INTENTPARSE, &m->msg);
+	dns_message_create(mctx, DNS_MESSAGE_INTENTPARSE, &m->again);
 	*makerp = m;
 	return 0;
 }
@@ -31,6 +35,7 @@ void answer_maker_free(struct answer_maker *m)
 	if (m == NULL)
 		return;
 	dns_message_detach(&m->msg);
+	dns_message_detach(&m->again);
 	free(m);
 }
 
@@ -59,6 +64,17 @@ static void name_view(dns_name_t *name, const uint8_t *wire, size_t n)
 	dns_name_fromregion(name, &region);
 }
 
+/*
+ * Aliases that loop, or too many: the origin gives those it has followed, and
+ * SERVFAIL.
+ */
+static bool is_half(const dns_message_t *msg)
+{
+	return msg->rcode == dns_rcode_servfail &&
+	       (msg->flags & DNS_MESSAGEFLAG_AA) != 0 &&
+	       msg->counts[DNS_SECTION_ANSWER] > 0;
+}
+
 static enum answer_fault check_header(const dns_message_t *msg, uint16_t qtype,
 				      const dns_name_t *qname)
 {
@@ -76,7 +92,7 @@ static enum answer_fault check_header(const dns_message_t *msg, uint16_t qtype,
 		return ANSWER_QUESTION;
 	if (msg->rcode != dns_rcode_noerror &&
 	    msg->rcode != dns_rcode_nxdomain &&
-	    msg->rcode != dns_rcode_yxdomain)
+	    msg->rcode != dns_rcode_yxdomain && !is_half(msg))
 		return ANSWER_RCODE;
 	return (msg->flags & DNS_MESSAGEFLAG_TC) != 0 ? ANSWER_TRUNCATED
 						      : ANSWER_OK;
@@ -185,6 +201,25 @@ static bool is_lame(const struct answer_maker *m)
 }
 
 /*
+ * Leaves the answer section, and the proofs that its aliases come from
+ * wildcards.
+ */
+static void leave_aliases(struct answer_maker *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_rrsets; i++) {
+		const struct answer_rrset *r = &m->rrset[i];
+		bool proof = r->section == AUTHORITY_SECTION &&
+			     (signs(r->set, dns_rdatatype_nsec) ||
+			      signs(r->set, dns_rdatatype_nsec3));
+		if (r->section == ANSWER_SECTION || proof)
+			m->rrset[n++] = *r;
+	}
+	m->n_rrsets = n;
+}
+
+/*
  * An origin that has other zones too may have followed an alias out of this
  * one: what it says beyond the last alias is not ours to publish.  Cuts the
  * answer there, as BIND would have.  (Asked for the alias itself, nobody
@@ -210,9 +245,50 @@ static void cut_at_border(struct answer_maker *m, uint16_t qtype,
 	    dns_name_issubdomain(&cname.cname, apex))
 		return;
 	m->msg->rcode = dns_rcode_noerror;
-	while (m->n_rrsets > 0 &&
-	       m->rrset[m->n_rrsets - 1].section != ANSWER_SECTION)
-		m->n_rrsets--;
+	leave_aliases(m);
+}
+
+/* True if 'name' is below the owner of a DNAME of the answer section. */
+static bool is_below_dname(const struct answer_maker *m, const dns_name_t *name)
+{
+	for (size_t i = 0; i < m->n_rrsets; i++) {
+		const struct answer_rrset *r = &m->rrset[i];
+		if (r->section == ANSWER_SECTION &&
+		    r->set->type == dns_rdatatype_dname &&
+		    dns_name_issubdomain(name, r->owner) &&
+		    !dns_name_equal(name, r->owner))
+			return true;
+	}
+	return false;
+}
+
+/* True unless the answer section has what was asked for. */
+static bool is_unanswered(const struct answer_maker *m, uint16_t qtype)
+{
+	const struct answer_rrset *last = NULL;
+
+	for (size_t i = 0; i < m->n_rrsets; i++)
+		if (m->rrset[i].section == ANSWER_SECTION &&
+		    m->rrset[i].set->type != dns_rdatatype_rrsig)
+			last = &m->rrset[i];
+	if (last == NULL)
+		return !has_section(m, ANSWER_SECTION);
+	if (last->set->type != dns_rdatatype_cname)
+		return false;
+	return (qtype != dns_rdatatype_cname && qtype != dns_rdatatype_any) ||
+	       is_below_dname(m, last->owner);
+}
+
+/*
+ * A zone below this one, which the origin has, too, and we have not, answers
+ * with an NS set of its own: that is no cut.
+ */
+static void forget_cuts(struct answer_maker *m, uint16_t qtype)
+{
+	if (is_unanswered(m, qtype))
+		return;
+	for (size_t i = 0; i < m->n_rrsets; i++)
+		m->rrset[i].cut = false;
 }
 
 static bool has_signature(const struct answer_maker *m)
@@ -331,6 +407,8 @@ static uint32_t life_of(struct answer_maker *m, const struct config_zone *zone,
 	uint32_t life = clamp_ttls(m, zone, max, wall_s);
 	if (m->n_rrsets == 0 || m->msg->rcode == dns_rcode_yxdomain)
 		return 0;
+	if (is_half(m->msg))
+		return least(life, ANSWER_HALF_S);
 	if (!is_negative(kind))
 		return life;
 	if (find_type(m, AUTHORITY_SECTION, dns_rdatatype_soa) == NULL)
@@ -383,7 +461,9 @@ static enum answer_fault read_source(struct answer_maker *m,
 		return ANSWER_BAILIWICK;
 	if (is_lame(m))
 		return ANSWER_LAME;
+	forget_cuts(m, source->key->qtype);
 	cut_at_border(m, source->key->qtype, apex);
+	answer_order(m, source->msg, source->n);
 	return ANSWER_OK;
 }
 
@@ -418,7 +498,7 @@ enum answer_fault answer_make(struct answer_maker *m,
 	e->aa = (flags & DNS_MESSAGEFLAG_AA) != 0;
 	e->stored_s = source->now_s;
 	e->ttl_s = ttl_s;
-	e->stale_s = ttl_s > 0 ? zone->stale_s : 0;
+	e->stale_s = ttl_s > 0 && !is_half(m->msg) ? zone->stale_s : 0;
 	*entryp = e;
 	return ANSWER_OK;
 }
@@ -426,7 +506,7 @@ enum answer_fault answer_make(struct answer_maker *m,
 struct store_entry *answer_failure(const struct store_key *key, uint64_t hash,
 				   uint32_t now_s, uint32_t ttl_s)
 {
-	struct store_entry *e = store_entry_new(key, hash, 0);
+	struct store_entry *e = store_entry_new(key, hash, 0, key->n);
 
 	if (e == NULL)
 		return NULL;

@@ -11,6 +11,8 @@
 #include <dns/rdata.h>
 #include <isc/buffer.h>
 
+#include "cacheproxy/pack.h"
+
 /* Distinct forms, fullest first so that later ones may be slices of it. */
 static const uint8_t form_order[] = {
 	STORE_DNSSEC,
@@ -22,11 +24,25 @@ static const uint8_t form_order[] = {
 };
 #define N_FORMS (sizeof(form_order) / sizeof(form_order[0]))
 
-static bool only_for_dnssec(const struct answer_rrset *r, uint16_t qtype)
+/*
+ * The owner of what was asked for, after all aliases; NULL: no answer section.
+ */
+static const dns_name_t *last_owner(const struct answer_maker *m)
+{
+	const dns_name_t *owner = NULL;
+
+	for (size_t i = 0; i < m->n_rrsets; i++)
+		if (m->rrset[i].section == ANSWER_SECTION)
+			owner = m->rrset[i].owner;
+	return owner;
+}
+
+static bool only_for_dnssec(const struct answer_rrset *r, uint16_t qtype,
+			    const dns_name_t *asked)
 {
 	dns_rdatatype_t type = r->set->type;
 
-	if (r->section == ANSWER_SECTION &&
+	if (r->section == ANSWER_SECTION && r->owner == asked &&
 	    (type == qtype || qtype == dns_rdatatype_any))
 		return false;
 	return type == dns_rdatatype_rrsig || type == dns_rdatatype_nsec ||
@@ -103,6 +119,7 @@ static bool has_additional(const struct answer_maker *m)
 void answer_forms_choose(struct answer_maker *m, uint16_t qtype)
 {
 	bool additional = has_additional(m);
+	const dns_name_t *asked = last_owner(m);
 
 	for (size_t f = 0; f < N_FORMS; f++) {
 		uint8_t form = form_order[f];
@@ -121,7 +138,7 @@ void answer_forms_choose(struct answer_maker *m, uint16_t qtype)
 		if ((form & STORE_DNSSEC) != 0)
 			continue;
 		for (size_t i = 0; i < m->n_rrsets; i++)
-			if (only_for_dnssec(&m->rrset[i], qtype))
+			if (only_for_dnssec(&m->rrset[i], qtype, asked))
 				m->rrset[i].forms &= (uint8_t)~bit;
 	}
 }
@@ -208,19 +225,12 @@ static bool is_slice(const struct answer_maker *m, const struct answer_wire *w,
 
 /* Fills 'f' as the first 'last' RRsets of 'w'. */
 static void slice(const struct answer_maker *m, const struct answer_wire *w,
-		  size_t last, struct store_form *f)
+		  size_t last, struct pack_form *f)
 {
-	*f = (struct store_form){ .wire = w->at, .ttl = w->ttl_at };
+	*f = (struct pack_form){ .wire = (uint8_t)(w - m->wire) };
 	f->n = last > 0 ? w->end[last - 1] : w->map.question_end;
 	for (size_t i = 0; i < last; i++)
 		f->count[m->rrset[i].section] += w->count[i];
-	while (f->n_ttls < w->map.n_ttls && w->map.ttl[f->n_ttls] < f->n)
-		f->n_ttls++;
-	f->fixed_order = w->map.fixed_order;
-	if (f->n < w->map.end[ANSWER_SECTION])
-		return; /* half an answer section: never a real form */
-	f->n_turns = (uint8_t)w->map.n_turns;
-	memcpy(f->turn, w->map.turn, sizeof(f->turn));
 }
 
 /* Which wire a form is cut from; renders one when no earlier one serves. */
@@ -247,19 +257,6 @@ static enum answer_fault wire_for(struct answer_maker *m,
 	return ANSWER_OK;
 }
 
-/* Lays the wires and their TTL offsets out behind one another. */
-static size_t lay_out(struct answer_maker *m, size_t at)
-{
-	for (size_t i = 0; i < m->n_wires; i++) {
-		struct answer_wire *w = &m->wire[i];
-		w->ttl_at = (uint32_t)at;
-		at += w->map.n_ttls * sizeof(uint16_t);
-		w->at = (uint32_t)at;
-		at += (w->n + 1) & ~(size_t)1;
-	}
-	return at;
-}
-
 enum answer_fault answer_forms_render(struct answer_maker *m,
 				      const struct store_key *key,
 				      uint64_t hash, uint16_t flags,
@@ -276,22 +273,20 @@ enum answer_fault answer_forms_render(struct answer_maker *m,
 			return fault;
 	}
 
-	struct store_entry *e = store_entry_new(key, hash, lay_out(m, 0));
+	struct pack_wire wire[ANSWER_WIRES_MAX];
+	struct pack_form form[STORE_FORMS];
+	for (size_t i = 0; i < m->n_wires; i++)
+		wire[i] = (struct pack_wire){ m->wire[i].octets, m->wire[i].n,
+					      &m->wire[i].map };
+	for (size_t f = 0; f < N_FORMS; f++)
+		slice(m, from[f], last[f], &form[form_order[f]]);
+	/* NOEXTRA is never asked for alone: it implies NOAUTH. */
+	form[STORE_NOEXTRA] = form[STORE_NOEXTRA | STORE_NOAUTH];
+	form[STORE_NOEXTRA | STORE_DNSSEC] =
+		form[STORE_NOEXTRA | STORE_NOAUTH | STORE_DNSSEC];
+	struct store_entry *e = pack_entry(key, hash, wire, m->n_wires, form);
 	if (e == NULL)
 		return ANSWER_MEMORY;
-	(void)lay_out(m, store_entry_body(e));
-	for (size_t i = 0; i < m->n_wires; i++) {
-		const struct answer_wire *w = &m->wire[i];
-		memcpy(e->octets + w->ttl_at, w->map.ttl,
-		       w->map.n_ttls * sizeof(uint16_t));
-		memcpy(e->octets + w->at, w->octets, w->n);
-	}
-	for (size_t f = 0; f < N_FORMS; f++)
-		slice(m, from[f], last[f], &e->form[form_order[f]]);
-	/* NOEXTRA is never asked for alone: it implies NOAUTH. */
-	e->form[STORE_NOEXTRA] = e->form[STORE_NOEXTRA | STORE_NOAUTH];
-	e->form[STORE_NOEXTRA | STORE_DNSSEC] =
-		e->form[STORE_NOEXTRA | STORE_NOAUTH | STORE_DNSSEC];
 	*entryp = e;
 	return ANSWER_OK;
 }

@@ -31,10 +31,8 @@ struct answer_rrset {
 
 /* One wire that was rendered; forms are slices of wires. */
 struct answer_wire {
-	uint8_t form;	 /* the form it was rendered for */
-	uint32_t n;	 /* octets */
-	uint32_t at;	 /* where it lies in the entry */
-	uint32_t ttl_at; /* where its TTL offsets lie */
+	uint8_t form; /* the form it was rendered for */
+	uint32_t n;   /* octets */
 	uint8_t octets[WIRE_MAX];
 	struct wire_map map;
 	uint16_t end[ANSWER_RRSETS_MAX];   /* octets used after RRset i */
@@ -44,17 +42,24 @@ struct answer_wire {
 struct answer_maker {
 	struct isc_mem *mctx;
 	dns_message_t *msg;
+	dns_message_t *again; /* the same, record by record; see answer_order */
 	size_t n_rrsets;
 	struct answer_rrset rrset[ANSWER_RRSETS_MAX];
 	size_t n_wires;
 	struct answer_wire wire[ANSWER_WIRES_MAX];
 };
 
+/*
+ * Puts the additional RRsets into the order in which the origin listed them,
+ * which is not that of its message 'octets'.  May leave them as they are.
+ */
+void answer_order(struct answer_maker *m, const uint8_t *octets, size_t n);
+
 /* Decides ->forms of every RRset; 'qtype' and the zone's apex rule. */
 void answer_forms_choose(struct answer_maker *m, uint16_t qtype);
 
 /*
- * Renders the forms and builds the entry's form[] and octets, through
+ * Renders the forms and builds the entry of them, through
  * '*entryp' (one reference, the caller's).
  */
 enum answer_fault answer_forms_render(struct answer_maker *m,

@@ -182,6 +182,28 @@ bool flight_leave(struct flight_table *table, struct flight_waiter *waiter)
 	return flight != NULL;
 }
 
+/* The shard is locked. */
+static struct flight_waiter *waiters_take(struct flight *flight)
+{
+	struct flight_waiter *waiters = flight->waiters;
+
+	flight->waiters = NULL;
+	for (struct flight_waiter *w = waiters; w != NULL; w = w->next)
+		w->flight = NULL;
+	return waiters;
+}
+
+struct flight_waiter *flight_release(struct flight_table *table,
+				     struct flight *flight)
+{
+	struct shard *shard = shard_of(table, flight->hash);
+
+	pthread_mutex_lock(&shard->lock);
+	struct flight_waiter *waiters = waiters_take(flight);
+	pthread_mutex_unlock(&shard->lock);
+	return waiters;
+}
+
 struct flight_waiter *flight_land(struct flight_table *table,
 				  struct flight *flight)
 {
@@ -190,10 +212,7 @@ struct flight_waiter *flight_land(struct flight_table *table,
 	pthread_mutex_lock(&shard->lock);
 	if (flight->listed)
 		unlist(shard, flight);
-	struct flight_waiter *waiters = flight->waiters;
-	flight->waiters = NULL;
-	for (struct flight_waiter *w = waiters; w != NULL; w = w->next)
-		w->flight = NULL;
+	struct flight_waiter *waiters = waiters_take(flight);
 	pthread_mutex_unlock(&shard->lock);
 
 	atomic_fetch_sub_explicit(&table->n, 1, memory_order_relaxed);

@@ -87,6 +87,13 @@ struct flight_waiter *flight_land(struct flight_table *table,
 				  struct flight *flight);
 
 /*
+ * Engine: takes the waiters off, as flight_land() does, but the flight goes on,
+ * and may be joined.
+ */
+struct flight_waiter *flight_release(struct flight_table *table,
+				     struct flight *flight);
+
+/*
  * Engine, on a purge: stops new questions from joining flights of 'zone' whose
  * name is 'name' (with 'below': or lies below it; name NULL: all), so that
  * what is asked after the purge is asked anew.  Those flights land as ever,

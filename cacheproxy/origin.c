@@ -8,7 +8,9 @@
 #include "cacheproxy/origin_int.h"
 
 #define FLAG_TC	   0x02u
+#define FLAG_AA	   0x04u
 #define RCODE_MASK 0x0fu
+#define SERVFAIL   2u
 
 static const struct origin_tuning usual = {
 	.total_ms = 5000,
@@ -257,8 +259,27 @@ static bool send_by_tcp(struct origin_ask *ask, const uint8_t *msg, size_t n,
 	return send_to(ask, server, NULL) == 0;
 }
 
-static bool is_refusal(uint8_t rcode)
+/*
+ * True if a datagram is so full that an RRset of additional data may have been
+ * left out of it: the first, an address or some, or after others the largest
+ * that is usual, a signature by RSA of 4096 bits.
+ */
+static bool is_full(const uint8_t *msg, size_t n)
 {
+	bool more = msg[10] != 0 || msg[11] > 1; /* than OPT */
+
+	return n + (more ? ORIGIN_UDP_MORE : ORIGIN_UDP_SPARE) >=
+	       ORIGIN_UDP_SIZE;
+}
+
+/* True if another server should be asked: this one gives no answer. */
+static bool is_refusal(const uint8_t *msg)
+{
+	uint8_t rcode = msg[3] & RCODE_MASK;
+
+	if (rcode == SERVFAIL && (msg[2] & FLAG_AA) != 0 &&
+	    ((msg[6] | msg[7]) != 0 || (msg[2] & FLAG_TC) != 0))
+		return false; /* aliases that loop: these are the answer */
 	return rcode != 0 && rcode != 3 && rcode != 6; /* NX, YX: answers */
 }
 
@@ -274,14 +295,12 @@ void origin_ask_answered(struct origin_ask *ask, const uint8_t *msg, size_t n,
 	if (rtt_us > UINT32_MAX / 4)
 		rtt_us = UINT32_MAX / 4;
 	ask->rcode = msg[3] & RCODE_MASK;
-	origin_server_answered(server, (uint32_t)rtt_us,
-			       is_refusal(ask->rcode));
-	if (is_refusal(ask->rcode)) {
+	origin_server_answered(server, (uint32_t)rtt_us, is_refusal(msg));
+	if (is_refusal(msg)) {
 		origin_ask_failed(ask, -EREMOTEIO);
 		return;
 	}
-	if (server->transport == CONFIG_UDP &&
-	    (cut || n + ORIGIN_UDP_SPARE >= ORIGIN_UDP_SIZE)) {
+	if (server->transport == CONFIG_UDP && (cut || is_full(msg, n))) {
 		if (send_by_tcp(ask, msg, n, cut))
 			return;
 	} else if (cut) {

@@ -28,6 +28,7 @@
 
 #define ORIGIN_UDP_SIZE	 1232u /* advertised */
 #define ORIGIN_UDP_SPARE 64u   /* this near to it, data may be left out */
+#define ORIGIN_UDP_MORE	 640u  /* likewise, where some is there */
 #define ORIGIN_UDP_POOL	 8u    /* sockets of one server in use at a time */
 #define ORIGIN_SLOTS	 256u  /* hash slots of a lane */
 #define ORIGIN_BUCKETS	 8192u /* hash buckets of the server table */
@@ -305,6 +306,12 @@ void origin_tcp_room(struct conn *conn, uint8_t **p, size_t *n);
 int origin_tcp_take(struct conn *conn, size_t n);
 
 /* -- origin_tls.c */
+
+/* A client's context that trusts 'ca' (NULL: the system's). 0 or -errno. */
+int origin_tls_context(const char *ca, SSL_CTX **tlsp);
+/* The peer must prove to be 'name' or, without one, 'address'. */
+bool origin_tls_expect(SSL *ssl, const char *name,
+		       const struct sockaddr_storage *address);
 
 int origin_tls_start(struct conn *conn);
 /* Takes 'n' octets from origins->cipher. 0 or -errno with '*why'. */

@@ -37,14 +37,13 @@ static int trust(SSL_CTX *tls, const char *ca)
 	return SSL_CTX_set_default_verify_dir(tls) == 1;
 }
 
-static int need_context(struct server *server)
+int origin_tls_context(const char *ca, SSL_CTX **tlsp)
 {
-	if (server->tls != NULL)
-		return 0;
 	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+
 	if (tls == NULL)
 		return -ENOMEM;
-	if (!trust(tls, server->tls_ca) ||
+	if (!trust(tls, ca) ||
 	    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_alpn_protos(tls, alpn, sizeof(alpn)) != 0) {
 		ERR_clear_error();
@@ -53,6 +52,19 @@ static int need_context(struct server *server)
 	}
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+	*tlsp = tls;
+	return 0;
+}
+
+static int need_context(struct server *server)
+{
+	SSL_CTX *tls;
+
+	if (server->tls != NULL)
+		return 0;
+	int rc = origin_tls_context(server->tls_ca, &tls);
+	if (rc != 0)
+		return rc;
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT |
 						    SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(tls, on_session);
@@ -86,13 +98,14 @@ static int expect_address(SSL *ssl, const struct sockaddr_storage *address)
 }
 
 /* Whom the certificate must name. */
-static int expect(SSL *ssl, const struct server *server)
+bool origin_tls_expect(SSL *ssl, const char *name,
+		       const struct sockaddr_storage *address)
 {
-	if (server->tls_name == NULL)
-		return expect_address(ssl, &server->address);
+	if (name == NULL)
+		return expect_address(ssl, address) == 1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, server->tls_name) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, server->tls_name) == 1;
+	return SSL_set1_host(ssl, name) == 1 &&
+	       SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 int origin_tls_start(struct conn *conn)
@@ -105,7 +118,8 @@ int origin_tls_start(struct conn *conn)
 	SSL *ssl = SSL_new(server->tls);
 	BIO *in = BIO_new(BIO_s_mem());
 	BIO *out = BIO_new(BIO_s_mem());
-	if (ssl == NULL || in == NULL || out == NULL || !expect(ssl, server)) {
+	if (ssl == NULL || in == NULL || out == NULL ||
+	    !origin_tls_expect(ssl, server->tls_name, &server->address)) {
 		ERR_clear_error();
 		BIO_free(in);
 		BIO_free(out);

@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define MALLOC_HEADER	 8u /* octets before a block of malloc */
 #define LIMIT_MIN	 (UINT64_C(1) << 20)
 #define LIMIT_MAX	 (UINT64_C(1) << 40)
 #define BUCKET_OCTETS	 512u /* of the limit, for each bucket */
@@ -39,6 +40,9 @@ struct store {
 	_Atomic uint64_t entries, bytes, limit_bytes;
 	_Atomic uint64_t put, replaced, evicted, swept, purged;
 };
+
+_Static_assert(sizeof(struct store_entry) == 96, "no padding");
+_Static_assert(sizeof(struct store_form) == 12, "no padding");
 
 /* A counter that one thread writes. */
 static void count(_Atomic uint64_t *counter, uint64_t more)
@@ -84,6 +88,16 @@ static void hits_set(struct store_entry *e, unsigned int hits)
 	atomic_store_explicit(&e->hits, (uint8_t)hits, memory_order_relaxed);
 }
 
+static bool main_is(const struct store_entry *e)
+{
+	return atomic_load_explicit(&e->in_main, memory_order_relaxed);
+}
+
+static void main_set(struct store_entry *e, bool in_main)
+{
+	atomic_store_explicit(&e->in_main, in_main, memory_order_relaxed);
+}
+
 static void queue_add(struct queue *q, struct store_entry *e)
 {
 	e->fore = q->end;
@@ -93,7 +107,7 @@ static void queue_add(struct queue *q, struct store_entry *e)
 	else
 		q->front = e;
 	q->end = e;
-	q->bytes += e->size_bytes;
+	q->bytes += store_bytes(e);
 }
 
 static void queue_remove(struct queue *q, struct store_entry *e)
@@ -106,7 +120,7 @@ static void queue_remove(struct queue *q, struct store_entry *e)
 		e->back->fore = e->fore;
 	else
 		q->end = e->fore;
-	q->bytes -= e->size_bytes;
+	q->bytes -= store_bytes(e);
 }
 
 /* Gives 'e' the place of 'old'. */
@@ -123,12 +137,12 @@ static void queue_replace(struct queue *q, struct store_entry *old,
 		e->back->fore = e;
 	else
 		q->end = e;
-	q->bytes += (uint64_t)e->size_bytes - old->size_bytes;
+	q->bytes += (uint64_t)store_bytes(e) - store_bytes(old);
 }
 
 static struct queue *queue_of(struct store *store, const struct store_entry *e)
 {
-	return e->in_main ? &store->main : &store->small;
+	return main_is(e) ? &store->main : &store->small;
 }
 
 int store_new(uint64_t limit_bytes, uint64_t seed, struct store **storep)
@@ -252,7 +266,7 @@ static bool same_name(const struct store_entry *e, uint64_t zone,
 		      const uint8_t *name, size_t n)
 {
 	return e->zone == zone && e->name_n == n &&
-	       memcmp(e->octets, name, n) == 0;
+	       memcmp(store_name(e), name, n) == 0;
 }
 
 static bool same_hash_name(uint64_t a, uint64_t b)
@@ -294,29 +308,25 @@ static size_t round_up(size_t n, size_t unit)
 }
 
 struct store_entry *store_entry_new(const struct store_key *key, uint64_t hash,
-				    size_t extra)
+				    size_t name_at, size_t n)
 {
-	if (extra > STORE_EXTRA_MAX)
+	if (n > STORE_EXTRA_MAX || name_at > UINT16_MAX || name_at + key->n > n)
 		return NULL;
 
-	size_t size_bytes = round_up(
-		sizeof(struct store_entry) + round_up(key->n, 8) + extra, 16);
-	struct store_entry *e = calloc(1, size_bytes);
+	size_t size_bytes =
+		round_up(sizeof(struct store_entry) + n + MALLOC_HEADER, 16);
+	struct store_entry *e = calloc(1, size_bytes - MALLOC_HEADER);
 	if (e == NULL)
 		return NULL;
 	e->hash = hash;
 	e->qtype = key->qtype;
 	e->zone = key->zone;
 	e->name_n = key->n;
-	e->size_bytes = (uint32_t)size_bytes;
+	e->name_at = (uint16_t)name_at;
+	e->size_units = (uint16_t)(size_bytes / 16);
 	atomic_init(&e->refs, 1);
-	memcpy(e->octets, key->name, key->n);
+	memcpy(e->octets + name_at, key->name, key->n);
 	return e;
-}
-
-size_t store_entry_body(const struct store_entry *e)
-{
-	return round_up(e->name_n, 8);
 }
 
 /* Of an entry no longer in its chain, or replaced there. */
@@ -326,7 +336,7 @@ static void retire(struct store *store, struct store_entry *e)
 	e->fore = store->retired;
 	store->retired = e;
 	count(&store->entries, (uint64_t)-1);
-	count(&store->bytes, -(uint64_t)e->size_bytes);
+	count(&store->bytes, -(uint64_t)store_bytes(e));
 }
 
 /* e->next is left as it is, for readers that stand at 'e'. */
@@ -356,7 +366,7 @@ static void evict_small(struct store *store)
 	}
 	queue_remove(&store->small, e);
 	hits_set(e, 0);
-	e->in_main = true;
+	main_set(e, true);
 	queue_add(&store->main, e);
 }
 
@@ -404,12 +414,12 @@ static struct look look_along(struct store *store, const struct store_entry *e)
 	for (struct store_entry *at; (at = follow(link)) != NULL;
 	     link = &at->next) {
 		if (!same_hash_name(at->hash, e->hash) ||
-		    !same_name(at, e->zone, e->octets, e->name_n))
+		    !same_name(at, e->zone, store_name(e), e->name_n))
 			continue;
 		if (at->qtype == e->qtype)
 			look.old = link;
 		unsigned int rank =
-			hits_of(at) + (at->in_main ? HITS_MAX + 1 : 0);
+			hits_of(at) + (main_is(at) ? HITS_MAX + 1 : 0);
 		if (rank <= least) { /* older ones come later */
 			least = rank;
 			look.weak = at;
@@ -426,11 +436,28 @@ static void replace(struct store *store, struct store_entry *_Atomic *link,
 
 	atomic_init(&e->next, follow(&old->next));
 	hits_set(e, hits_of(old));
-	e->in_main = old->in_main;
+	main_set(e, main_is(old));
 	point(link, e);
 	queue_replace(queue_of(store, e), old, e);
 	retire(store, old);
 	count(&store->replaced, 1);
+}
+
+/* Hangs a new entry at the head of its chain. */
+static void hang(struct store *store, struct store_entry *e)
+{
+	struct store_entry *_Atomic *link = bucket_of(store, e->hash);
+
+	atomic_init(&e->next, follow(link));
+	point(link, e);
+	queue_add(queue_of(store, e), e);
+}
+
+static void counted_in(struct store *store, const struct store_entry *e)
+{
+	count(&store->entries, 1);
+	count(&store->bytes, store_bytes(e));
+	evict(store);
 }
 
 void store_put(struct store *store, struct store_entry *e)
@@ -441,17 +468,23 @@ void store_put(struct store *store, struct store_entry *e)
 	if (look.old != NULL) {
 		replace(store, look.old, e);
 	} else {
-		struct store_entry *_Atomic *link = bucket_of(store, e->hash);
 		if (look.n >= STORE_TYPES_MAX)
 			withdraw(store, look.weak, &store->evicted);
-		atomic_init(&e->next, follow(link));
-		point(link, e);
-		queue_add(&store->small, e);
+		hang(store, e);
 	}
-	count(&store->entries, 1);
-	count(&store->bytes, e->size_bytes);
 	count(&store->put, 1);
-	evict(store);
+	counted_in(store, e);
+}
+
+void store_restore(struct store *store, struct store_entry *e)
+{
+	struct look look = look_along(store, e);
+
+	if (look.old != NULL || look.n >= STORE_TYPES_MAX)
+		return;
+	store_ref(e);
+	hang(store, e);
+	counted_in(store, e);
 }
 
 size_t store_purge_name(struct store *store, uint64_t zone, const uint8_t *name,
@@ -473,34 +506,97 @@ size_t store_purge_name(struct store *store, uint64_t zone, const uint8_t *name,
 	return purged;
 }
 
-/* Withdraws from 'q' what is 'top' or below it; NULL: all of 'zone'. */
-static size_t queue_purge(struct store *store, struct queue *q, uint64_t zone,
-			  const uint8_t *top, size_t n)
+size_t store_purge_type(struct store *store, const struct store_key *key)
 {
-	size_t purged = 0;
+	uint64_t hash = store_hash(store, key);
+	struct store_entry *e = follow(bucket_of(store, hash));
 
-	for (struct store_entry *e = q->front; e != NULL;) {
-		struct store_entry *back = e->back;
-		if (e->zone == zone &&
-		    (top == NULL || wire_below(e->octets, e->name_n, top, n))) {
-			withdraw(store, e, &store->purged);
-			purged++;
+	while (e != NULL && !(e->hash == hash && e->qtype == key->qtype &&
+			      same_name(e, key->zone, key->name, key->n)))
+		e = follow(&e->next);
+	if (e == NULL)
+		return 0;
+	withdraw(store, e, &store->purged);
+	return 1;
+}
+
+bool store_walk(struct store *store, struct store_walk *walk, size_t n_buckets,
+		store_match match, void *arg)
+{
+	size_t mask = mask_of(store);
+
+	if (walk->mask != mask) /* it begins, or chains have been moved */
+		walk->at = 0;
+	walk->mask = mask;
+	for (; n_buckets > 0 && walk->at <= mask; n_buckets--) {
+		struct store_entry *e = follow(&store->bucket[walk->at++]);
+		while (e != NULL) {
+			struct store_entry *next = follow(&e->next);
+			if (match(arg, e)) {
+				withdraw(store, e, &store->purged);
+				walk->withdrawn++;
+			}
+			e = next;
 		}
-		e = back;
 	}
-	return purged;
+	return walk->at > mask;
+}
+
+/* What lies below a name of a zone; NULL: all of the zone. */
+struct below {
+	uint64_t zone;
+	const uint8_t *name;
+	size_t n;
+};
+
+static bool is_below(void *arg, const struct store_entry *e)
+{
+	const struct below *b = arg;
+
+	return e->zone == b->zone &&
+	       (b->name == NULL ||
+		wire_below(store_name(e), e->name_n, b->name, b->n));
 }
 
 size_t store_purge_below(struct store *store, uint64_t zone,
 			 const uint8_t *name, size_t n)
 {
-	return queue_purge(store, &store->small, zone, name, n) +
-	       queue_purge(store, &store->main, zone, name, n);
+	struct below b = { zone, name, n };
+	struct store_walk walk = { .at = 0 };
+
+	while (!store_walk(store, &walk, SIZE_MAX, is_below, &b))
+		;
+	return walk.withdrawn;
 }
 
 size_t store_purge_zone(struct store *store, uint64_t zone)
 {
 	return store_purge_below(store, zone, NULL, 0);
+}
+
+size_t store_buckets(const struct store *store)
+{
+	return mask_of(store) + 1;
+}
+
+const struct store_entry *store_bucket(const struct store *store, size_t i)
+{
+	return follow(&store->bucket[i & mask_of(store)]);
+}
+
+const struct store_entry *store_bucket_next(const struct store_entry *e)
+{
+	return follow(&e->next);
+}
+
+unsigned int store_hits(const struct store_entry *e)
+{
+	return hits_of(e);
+}
+
+bool store_in_main(const struct store_entry *e)
+{
+	return main_is(e);
 }
 
 static size_t chain_sweep(struct store *store, struct store_entry *e,

@@ -35,10 +35,10 @@
 
 #include "cacheproxy/wire.h"
 
-#define STORE_TYPES_MAX 32u	   /* entries of one name */
-#define STORE_EXTRA_MAX (1u << 20) /* octets of one entry after its name */
+#define STORE_TYPES_MAX 32u	 /* entries of one name */
+#define STORE_EXTRA_MAX 1044480u /* octets of one entry: 1 MiB less a page */
 
-/* Which form of an answer a client gets; an index into entry->form. */
+/* Which form of an answer a client gets; see store_form_of(). */
 enum store_form_id {
 	STORE_DNSSEC = 1,  /* DO: with signatures and proofs */
 	STORE_NOAUTH = 2,  /* without optional authority */
@@ -46,17 +46,46 @@ enum store_form_id {
 	STORE_FORMS = 8,
 };
 
-/* One rendering: a slice of the entry's octets, and what to patch in it. */
+/*
+ * One rendering: a slice of a message that lies in the entry's octets.  Right
+ * before each message lie its rotatable sets, 'n_turns' of them, and before
+ * these the offsets of its TTLs, last record first; see store_form_ttls() and
+ * store_form_turns().
+ */
 struct store_form {
-	uint32_t wire;	   /* offset in entry->octets */
-	uint16_t n;	   /* octets to send */
-	uint16_t count[3]; /* for the header */
-	uint32_t ttl;	   /* offset in entry->octets of uint16_t[n_ttls] */
-	uint16_t n_ttls;
-	uint8_t n_turns;
-	bool fixed_order; /* see wire_map */
-	struct wire_turn turn[WIRE_TURNS_MAX];
+	unsigned int wire	 : 24; /* offset in octets, even */
+	unsigned int n_turns	 : 3;  /* of the whole message */
+	unsigned int fixed_order : 1;  /* see wire_map */
+	unsigned int spare	 : 4;  /* 0 */
+	uint16_t n;		       /* octets to send */
+	uint16_t count[3];	       /* for the header */
 };
+
+/*
+ * Offsets of the TTLs of 'f', whose octets begin at 'octets' (8-aligned); '*n':
+ * how many, in falling order.
+ */
+static inline const uint16_t *
+store_form_ttls(const uint8_t *octets, const struct store_form *f, size_t *n)
+{
+	*n = (size_t)f->count[0] + f->count[1] + f->count[2];
+	return (const uint16_t *)(const void
+					  *)(octets + f->wire -
+					     f->n_turns *
+						     sizeof(struct wire_turn)) -
+	       *n;
+}
+
+/*
+ * The 'n_turns' rotatable sets of the message that 'f' is a slice of: those
+ * with an offset below f->n are in it, whole.
+ */
+static inline const struct wire_turn *
+store_form_turns(const uint8_t *octets, const struct store_form *f)
+{
+	return (const struct wire_turn *)(const void *)(octets + f->wire) -
+	       f->n_turns;
+}
 
 enum store_kind {
 	STORE_POSITIVE, /* answer section or referral */
@@ -74,38 +103,66 @@ struct store_key {
 	uint8_t name[255]; /* lower-case wire form */
 };
 
+/* The order of members saves padding: there may be many millions of these. */
 struct store_entry {
 	/* the store's own */
 	struct store_entry *_Atomic next; /* in the bucket */
-	struct store_entry *fore, *back; /* in its queue; fore alone: retired */
 	uint64_t hash;
-	_Atomic uint32_t refs;
-	_Atomic uint8_t hits; /* 0..3: asked since it was queued */
-	bool in_main;
-	/* filled by the maker */
-	uint8_t kind;  /* enum store_kind */
-	uint8_t rcode; /* of the answer, 0..15 */
-	bool aa;
-	bool is_signed; /* the origin's answer had signatures */
-	uint16_t qtype;
-	uint8_t name_n;
-	uint8_t rrl_labels; /* labels of the question name, counted from the
-			       root with it, that response rate limiting
-			       counts on: the zone's for NXDOMAIN, the cut's
-			       for a referral, else all */
+	/* filled by store_entry_new() */
 	uint64_t zone;
+	/* for the query path's own use */
+	_Atomic uint64_t noted;
+	_Atomic uint64_t steered; /* see plugin/edit.h */
+	/* the store's own */
+	struct store_entry *fore, *back; /* in its queue; fore alone: retired */
+	_Atomic uint32_t refs;
+	/* filled by the maker */
 	uint32_t stored_s;	  /* when the origin said it */
 	uint32_t ttl_s;		  /* fresh while now - stored_s < ttl_s */
 	uint32_t stale_s;	  /* may be served stale so much longer */
 	_Atomic uint32_t retry_s; /* stale: do not ask the origin before */
-	_Atomic uint64_t noted;	  /* for the query path's own use */
-	_Atomic uint64_t steered; /* likewise, see plugin/edit.h */
-	_Atomic uint32_t turns;	  /* counts for cyclic order */
-	uint32_t size_bytes;	  /* of the whole allocation */
-	struct store_form form[STORE_FORMS];
-	/* the name, then TTL offsets and wires as the forms say */
+	uint32_t forms;		  /* four bits a form; see store_form_of() */
+	/* filled by store_entry_new() */
+	uint16_t qtype;
+	uint16_t name_at;	/* see store_name() */
+	uint16_t size_units;	/* see store_bytes() */
+	_Atomic uint16_t turns; /* counts for cyclic order */
+	uint8_t name_n;
+	/* filled by the maker */
+	uint8_t rrl_labels; /* labels of the question name, counted from the
+			       root with it, that response rate limiting
+			       counts on: the zone's for NXDOMAIN, the cut's
+			       for a referral, else all */
+	uint8_t kind;	    /* enum store_kind */
+	uint8_t rcode;	    /* of the answer, 0..15 */
+	bool aa	       : 1;
+	bool is_signed : 1; /* the origin's answer had signatures */
+	/* the store's own */
+	_Atomic uint8_t hits; /* 0..3: asked since it was queued */
+	_Atomic bool in_main;
+	/* distinct forms, then TTL offsets and messages: see pack.h */
 	_Alignas(8) uint8_t octets[];
 };
+
+/* The question's name, lower-case wire form, e->name_n octets. */
+static inline const uint8_t *store_name(const struct store_entry *e)
+{
+	return e->octets + e->name_at;
+}
+
+/* Octets of memory that it takes, malloc's header included. */
+static inline size_t store_bytes(const struct store_entry *e)
+{
+	return (size_t)e->size_units * 16;
+}
+
+/* Form 'id' (bits of enum store_form_id) of an entry that is no failure. */
+static inline const struct store_form *
+store_form_of(const struct store_entry *e, unsigned int id)
+{
+	return (const struct store_form *)(const void *)e->octets +
+	       (e->forms >> 4 * id & 0xf);
+}
 
 struct store;
 
@@ -126,6 +183,13 @@ void store_free(struct store *store);
  * range, changing nothing.
  */
 int store_limit_set(struct store *store, uint64_t limit_bytes);
+
+/* Reader: true if the answer has been asked for at least twice since it, or
+ * the one in whose place it was put, came. */
+static inline bool store_popular(const struct store_entry *e)
+{
+	return atomic_load_explicit(&e->hits, memory_order_relaxed) >= 2;
+}
 
 /* Hash of a question, as every function here wants it. Any thread. */
 uint64_t store_hash(const struct store *store, const struct store_key *key);
@@ -161,16 +225,14 @@ void store_ref(struct store_entry *e);
 void store_unref(struct store_entry *e);
 
 /*
- * Allocates an entry for 'key' with room for 'extra' octets after its name,
- * all zero, one reference; or returns NULL without memory or for more than
- * STORE_EXTRA_MAX.  Fill the maker's fields, form[] and the octets, then put
- * it, or unref it.  Any thread.
+ * Allocates an entry for 'key' with room for 'n' octets, all zero but the
+ * name, which is at octets[name_at] (name_at + key->n <= n); one reference.
+ * Returns NULL without memory, or for more than STORE_EXTRA_MAX.  Fill the
+ * maker's fields and the octets, leaving the name, then put it, or unref it.
+ * Any thread.  Most makers want pack_entry() of pack.h.
  */
 struct store_entry *store_entry_new(const struct store_key *key, uint64_t hash,
-				    size_t extra);
-
-/* Offset in octets[] of the first of the 'extra' octets (8-aligned). */
-size_t store_entry_body(const struct store_entry *e);
+				    size_t name_at, size_t n);
 
 /*
  * Writer: publishes 'e' (taking a reference of its own) in place of an older
@@ -180,17 +242,45 @@ size_t store_entry_body(const struct store_entry *e);
  */
 void store_put(struct store *store, struct store_entry *e);
 
+/*
+ * Writer: puts back an entry that was saved, with the popularity that it has
+ * in 'hits' (0..3) and 'in_main', unless there is one for the question: that
+ * is newer.
+ */
+void store_restore(struct store *store, struct store_entry *e);
+
 /* Writer: withdraws the answer(s) to one name (all types) of 'zone'. Returns
  * how many. */
 size_t store_purge_name(struct store *store, uint64_t zone, const uint8_t *name,
 			size_t n);
 
-/* Writer: the same for a name and everything below it; walks the store. */
+/* Writer: withdraws the answer to one question; returns how many (0, 1). */
+size_t store_purge_type(struct store *store, const struct store_key *key);
+
+/* Writer: all of a name and everything below it; walks the store at once. */
 size_t store_purge_below(struct store *store, uint64_t zone,
 			 const uint8_t *name, size_t n);
 
-/* Writer: the same for everything of 'zone'; walks the store. */
+/* Writer: the same for everything of 'zone'. */
 size_t store_purge_zone(struct store *store, uint64_t zone);
+
+/* How far a walk of the whole store has come; zero it to begin. */
+struct store_walk {
+	size_t at; /* the next bucket */
+	size_t mask;
+	size_t withdrawn; /* result */
+};
+
+/* True if the walk shall withdraw 'e'; must not call the store. */
+typedef bool (*store_match)(void *arg, const struct store_entry *e);
+
+/*
+ * Writer: goes on with a walk for 'n_buckets' buckets (a few entries each) and
+ * withdraws what matches.  Returns true when every entry that was there when
+ * the walk began has been looked at; what was put meanwhile may be, too.
+ */
+bool store_walk(struct store *store, struct store_walk *walk, size_t n_buckets,
+		store_match match, void *arg);
 
 /*
  * Writer: looks at the next 'n_buckets' buckets and withdraws what is neither
@@ -204,6 +294,19 @@ size_t store_sweep(struct store *store, size_t n_buckets, uint32_t now_s);
  */
 struct store_entry *store_retired(struct store *store);
 void store_retired_free(struct store_entry *list);
+
+/*
+ * Reader: the entries of bucket 'i' (below store_buckets()), one after the
+ * other; NULL: no more.  While store_limit_set() halves the table a reader may
+ * meet an entry twice, or not at all.
+ */
+size_t store_buckets(const struct store *store);
+const struct store_entry *store_bucket(const struct store *store, size_t i);
+const struct store_entry *store_bucket_next(const struct store_entry *e);
+
+/* How popular it is, as store_restore() wants it. Any thread. */
+unsigned int store_hits(const struct store_entry *e);
+bool store_in_main(const struct store_entry *e);
 
 struct store_stats {
 	uint64_t entries, bytes, limit_bytes, buckets;

@@ -16,13 +16,17 @@
 #include "common/dname.h"
 #include "common/err.h"
 
-#define CONFIG_FILE_MAX	   (256u << 20) /* octets */
-#define CONFIG_ORIGINS_MAX 16u		/* of one zone */
-#define CONFIG_ZONES_MAX   1000000u
-#define CONFIG_SOCKET_MAX  107u	 /* octets of a unix socket's path */
-#define CONFIG_CHOICE_MAX  1024u /* addresses of a family behind a hostname */
-#define CONFIG_NS_MAX	   13u
-#define CONFIG_NONE	   UINT32_MAX /* no service, no POP */
+#define CONFIG_FILE_MAX	    (256u << 20) /* octets */
+#define CONFIG_ORIGINS_MAX  16u		 /* of one zone */
+#define CONFIG_ZONES_MAX    1000000u
+#define CONFIG_SOCKET_MAX   107u  /* octets of a unix socket's path */
+#define CONFIG_CHOICE_MAX   1024u /* addresses of a family behind a hostname */
+#define CONFIG_NS_MAX	    13u
+#define CONFIG_NOTIFY_MAX   16u	  /* addresses to listen on for NOTIFY */
+#define CONFIG_NOTIFY_PORT  5399u /* beside named's own port */
+#define CONFIG_METRICS_MAX  16u	  /* addresses to be scraped at */
+#define CONFIG_METRICS_PORT 5398u
+#define CONFIG_NONE	    UINT32_MAX /* no service, no POP */
 
 #define CONFIG_STATE_DIRECTORY "/var/lib/bind/nearzone" /* the default */
 
@@ -48,7 +52,9 @@ struct config_zone {
 	uint32_t ttl_max_s;	     /* 0..604800, >= ttl_min_s */
 	uint32_t ttl_negative_max_s; /* 0..604800 */
 	uint32_t stale_s;	     /* 0: never serve stale */
-	bool prefetch;		     /* read, not used by this release */
+	bool prefetch;		     /* renew popular answers in time */
+	uint32_t client_timeout_ms;  /* then stale answers: 10..10000 */
+	uint32_t poll_s;	     /* 0: serials are not polled */
 	unsigned long line;	     /* where the zone begins in the file */
 };
 
@@ -137,6 +143,7 @@ struct config {
 	char *file;	 /* as given to config_load() */
 	uint64_t serial; /* the document's own "serial" */
 	uint64_t cache_size_bytes;
+	uint32_t snapshot_s; /* between snapshots of the cache; 0: none */
 	const char *state_directory;
 	const char *control_socket;
 	uint32_t waiters_max; /* clients waiting for origins at one time */
@@ -144,6 +151,10 @@ struct config {
 	const struct config_zone *zones; /* in the file's order */
 	uint32_t feed_rows;		 /* rows of one batch of the side-car */
 	uint32_t feed_interval_ms;	 /* between batches that are not full */
+	size_t n_notify;		 /* 0: nobody listens for NOTIFY */
+	struct sockaddr_storage notify[CONFIG_NOTIFY_MAX]; /* with the port */
+	size_t n_metrics; /* 0: nobody can scrape metrics */
+	struct sockaddr_storage metrics[CONFIG_METRICS_MAX]; /* with the port */
 	size_t n_services;
 	const struct config_service *services; /* sorted by id, as strcmp */
 	size_t n_pops;

@@ -235,6 +235,8 @@ static int zone_built(struct config_check *c, uint32_t node,
 		.ttl_negative_max_s = b->ttl_negative_max_s,
 		.stale_s = seconds(&v[ZONE_STALE]),
 		.prefetch = v[ZONE_PREFETCH].n != 0,
+		.client_timeout_ms = (uint32_t)v[ZONE_CLIENT_TIMEOUT].n,
+		.poll_s = seconds(&v[ZONE_POLL]),
 		.line = c->json->nodes[node].line,
 	};
 	rc = origins_keep(b, zone);
@@ -290,9 +292,25 @@ static int root_built(struct config_check *c, const struct config_value *v,
 	return c->rc != 0 ? c->rc : socket_keep(c);
 }
 
+/* Where to listen: into 'to', which has room for the list.  Returns how many.
+ */
+static size_t listen_built(const struct config_check *c,
+			   const struct config_value *list,
+			   const struct config_value *port,
+			   struct sockaddr_storage *to)
+{
+	for (size_t i = 0; list->ok && i < list->count; i++) {
+		(void)config_address_parse(c->elements[list->first + i].text,
+					   &to[i]);
+		port_set(&to[i], (uint16_t)port->n);
+	}
+	return list->ok ? list->count : 0;
+}
+
 static int cache_built(struct config_builder *b, const struct config_value *v)
 {
 	b->config->cache_size_bytes = (uint64_t)v[CACHE_SIZE].n;
+	b->config->snapshot_s = seconds(&v[CACHE_SNAPSHOT]);
 	if (v[CACHE_STATE_DIRECTORY].given)
 		b->cache_node = v[CACHE_STATE_DIRECTORY].node;
 	return text_keep(b, v[CACHE_STATE_DIRECTORY].text,
@@ -336,6 +354,16 @@ void config_built(struct config_check *c, enum schema_block_id id,
 	case SCHEMA_FEED:
 		b->config->feed_rows = (uint32_t)v[FEED_ROWS].n;
 		b->config->feed_interval_ms = (uint32_t)v[FEED_INTERVAL].n;
+		return;
+	case SCHEMA_NOTIFY:
+		b->config->n_notify =
+			listen_built(c, &v[NOTIFY_ADDRESS], &v[NOTIFY_PORT],
+				     b->config->notify);
+		return;
+	case SCHEMA_METRICS:
+		b->config->n_metrics =
+			listen_built(c, &v[METRICS_ADDRESS], &v[METRICS_PORT],
+				     b->config->metrics);
 		return;
 	default: /* config_traffic_built() has taken it */
 		return;

@@ -292,8 +292,19 @@ int config_address_parse(struct slice text, struct sockaddr_storage *address)
 	return 0;
 }
 
+/* All addresses of a machine: 0.0.0.0 and ::. */
+static bool is_any(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+
+	return address->ss_family == AF_INET
+		       ? in->sin_addr.s_addr == 0
+		       : IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+}
+
 static bool check_address(struct config_check *c, uint32_t node,
-			  struct slice text)
+			  struct slice text, bool may_be_any)
 {
 	struct sockaddr_storage address;
 
@@ -301,7 +312,7 @@ static bool check_address(struct config_check *c, uint32_t node,
 		not_text(c, node, text, "an IPv4 or IPv6 address");
 		return false;
 	}
-	if (is_unusable(&address)) {
+	if (is_unusable(&address) && !(may_be_any && is_any(&address))) {
 		not_text(c, node, text, "the address of one host");
 		return false;
 	}
@@ -342,7 +353,9 @@ static bool check_string(struct config_check *c, const struct schema_item *item,
 	case SCHEMA_URLPATH:
 		return check_path(c, item, node, text);
 	case SCHEMA_ADDRESS:
-		return check_address(c, node, text);
+		return check_address(c, node, text, false);
+	case SCHEMA_LISTEN:
+		return check_address(c, node, text, true);
 	case SCHEMA_SERVER:
 		return check_ref(c, &c->servers, node, text, "server");
 	case SCHEMA_SERVICE:

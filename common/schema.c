@@ -64,6 +64,7 @@ static const char *const fails[] = { "open",   "last",	   "backup",
 				     "nodata", "servfail", NULL };
 
 static const struct schema_item address = ONE(SCHEMA_ADDRESS);
+static const struct schema_item own_address = ONE(SCHEMA_LISTEN);
 static const struct schema_item dname = ONE(SCHEMA_DNAME);
 static const struct schema_item server_ref = ONE(SCHEMA_SERVER);
 static const struct schema_item service_ref = ONE(SCHEMA_SERVICE);
@@ -87,6 +88,12 @@ static const struct schema_key cache_keys[] = {
 					    .min = 1,
 					    .max = 1024 },
 				    PRESET_S(CONFIG_STATE_DIRECTORY) },
+	[CACHE_SNAPSHOT] = { .name = "snapshot",
+			     .about = "How often the cache is saved in the "
+				      "state directory, and at the end; 0: "
+				      "neither saved nor read",
+			     .is = SECONDS(0, DAY_MS),
+			     PRESET(300000) },
 };
 static const struct schema_block cache = { SCHEMA_CACHE, KEYS(cache_keys) };
 
@@ -123,6 +130,33 @@ static const struct schema_key feed_keys[] = {
 			    PRESET(1000) },
 };
 static const struct schema_block feed = { SCHEMA_FEED, KEYS(feed_keys) };
+
+static const struct schema_key notify_keys[] = {
+	[NOTIFY_ADDRESS] = { .name = "address",
+			     .about = "Where the side-car listens for NOTIFY "
+				      "messages of origins",
+			     .is = SET(own_address, 1, CONFIG_NOTIFY_MAX),
+			     .required = true },
+	[NOTIFY_PORT] = { .name = "port",
+			  .about = "The port that it listens on, UDP and TCP",
+			  .is = INTEGER(1, 65535),
+			  PRESET(CONFIG_NOTIFY_PORT) },
+};
+static const struct schema_block notify = { SCHEMA_NOTIFY, KEYS(notify_keys) };
+
+static const struct schema_key metrics_keys[] = {
+	[METRICS_ADDRESS] = { .name = "address",
+			      .about = "Where the side-car can be scraped for "
+				       "metrics",
+			      .is = SET(own_address, 1, CONFIG_METRICS_MAX),
+			      .required = true },
+	[METRICS_PORT] = { .name = "port",
+			   .about = "The port that it listens on, TCP",
+			   .is = INTEGER(1, 65535),
+			   PRESET(CONFIG_METRICS_PORT) },
+};
+static const struct schema_block metrics = { SCHEMA_METRICS,
+					     KEYS(metrics_keys) };
 
 static const struct schema_key tls_keys[] = {
 	[TLS_NAME] = { .name = "name",
@@ -215,10 +249,21 @@ static const struct schema_key zone_keys[] = {
 			 PRESET(DAY_MS) },
 	[ZONE_PREFETCH] = { .name = "prefetch",
 			    .about = "Ask again for popular answers before "
-				     "their time is "
-				     "over; read, but not used by this release",
+				     "their time is over",
 			    .is = ONE(SCHEMA_BOOL),
-			    PRESET(0) },
+			    PRESET(1) },
+	[ZONE_CLIENT_TIMEOUT] = { .name = "client-timeout",
+				  .about = "How long a client waits for the "
+					   "origin where "
+					   "there is a stale answer",
+				  .is = DURATION(10, 10000),
+				  PRESET(400) },
+	[ZONE_POLL] = { .name = "poll",
+			.about = "Time between two looks at the origins' "
+				 "serial; 0: "
+				 "only when they send NOTIFY",
+			.is = SECONDS(0, DAY_MS),
+			PRESET(0) },
 };
 static const struct schema_block zone = { SCHEMA_ZONE, KEYS(zone_keys) };
 
@@ -459,6 +504,14 @@ static const struct schema_key root_keys[] = {
 	[ROOT_FEED] = { .name = "feed",
 			.about = "How the side-car sends its results",
 			.is = BLOCK(feed) },
+	[ROOT_NOTIFY] = { .name = "notify",
+			  .about = "Where origins tell of changes; without "
+				   "it, nobody listens",
+			  .is = BLOCK(notify) },
+	[ROOT_METRICS] = { .name = "metrics",
+			   .about = "Where Prometheus finds metrics; without "
+				    "it, nowhere",
+			   .is = BLOCK(metrics) },
 	[ROOT_ZONES] = { .name = "zones",
 			 .about = "The zones that are answered from their "
 				  "origins, by "

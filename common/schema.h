@@ -25,6 +25,7 @@ enum schema_type {
 	SCHEMA_ID,	 /* 1..63 letters, digits, '-', '_', '.' */
 	SCHEMA_DNAME,	 /* a domain name */
 	SCHEMA_ADDRESS,	 /* a numeric IPv4 or IPv6 address */
+	SCHEMA_LISTEN,	 /* the same, or all of this machine's */
 	SCHEMA_SERVER,	 /* the name of a server of some POP */
 	SCHEMA_SERVICE,	 /* the name of a service */
 	SCHEMA_BOOL,	 /* true or false */
@@ -67,6 +68,8 @@ enum schema_block_id {
 	SCHEMA_CONTROL,
 	SCHEMA_LIMITS,
 	SCHEMA_FEED,
+	SCHEMA_NOTIFY,
+	SCHEMA_METRICS,
 	SCHEMA_ZONE,
 	SCHEMA_ORIGIN,
 	SCHEMA_TLS,
@@ -94,17 +97,29 @@ enum {
 	ROOT_CONTROL,
 	ROOT_LIMITS,
 	ROOT_FEED,
+	ROOT_NOTIFY,
+	ROOT_METRICS,
 	ROOT_ZONES,
 	ROOT_SERVICES,
 	ROOT_POPS,
 	ROOT_HOSTNAMES,
 	ROOT_DOMAINS
 };
-enum { CACHE_SIZE, CACHE_STATE_DIRECTORY };
+enum { CACHE_SIZE, CACHE_STATE_DIRECTORY, CACHE_SNAPSHOT };
 enum { CONTROL_SOCKET };
 enum { LIMITS_WAITERS };
 enum { FEED_ROWS, FEED_INTERVAL };
-enum { ZONE_NAME, ZONE_ORIGINS, ZONE_TTL, ZONE_STALE, ZONE_PREFETCH };
+enum { NOTIFY_ADDRESS, NOTIFY_PORT };
+enum { METRICS_ADDRESS, METRICS_PORT };
+enum {
+	ZONE_NAME,
+	ZONE_ORIGINS,
+	ZONE_TTL,
+	ZONE_STALE,
+	ZONE_PREFETCH,
+	ZONE_CLIENT_TIMEOUT,
+	ZONE_POLL
+};
 enum {
 	ORIGIN_ADDRESS,
 	ORIGIN_PORT,

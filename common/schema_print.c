@@ -242,6 +242,7 @@ static struct json_object *print_item(struct print *p,
 	case SCHEMA_DNAME:
 		return new_string(p, dname_pattern, 1, 1004);
 	case SCHEMA_ADDRESS:
+	case SCHEMA_LISTEN:
 		return print_address(p);
 	case SCHEMA_ID:
 	case SCHEMA_SERVER:

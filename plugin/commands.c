@@ -17,13 +17,16 @@
 
 #include "common/rcu.h"
 #include "plugin/control.h"
+#include "plugin/dump.h"
 #include "plugin/engine.h"
+#include "plugin/fresh.h"
 #include "plugin/jsonadd.h"
 #include "plugin/log.h"
+#include "plugin/purge.h"
 #include "plugin/status.h"
 #include "plugin/traffic.h"
 
-static struct zone *zone_by_id(struct engine *e, const char *id)
+struct zone *commands_zone_by_id(struct engine *e, const char *id)
 {
 	struct snapshot *s = e->snapshot;
 
@@ -33,8 +36,7 @@ static struct zone *zone_by_id(struct engine *e, const char *id)
 	return NULL;
 }
 
-/* The zone with the longest name that 'name' belongs to. */
-static struct zone *zone_of(struct engine *e, const struct dname *name)
+struct zone *commands_zone_of(struct engine *e, const struct dname *name)
 {
 	struct snapshot *s = e->snapshot;
 	struct zone *best = NULL;
@@ -54,7 +56,8 @@ static struct zone *want_zone(struct engine *e, struct control_client *client,
 			      const struct dname *name, const char *text)
 {
 	const char *id = member(request, "zone");
-	struct zone *zone = id != NULL ? zone_by_id(e, id) : zone_of(e, name);
+	struct zone *zone = id != NULL ? commands_zone_by_id(e, id)
+				       : commands_zone_of(e, name);
 
 	if (zone == NULL && id != NULL)
 		control_reply_error(client, "no zone '%s'", id);
@@ -63,8 +66,8 @@ static struct zone *want_zone(struct engine *e, struct control_client *client,
 	return zone;
 }
 
-static bool want_name(struct control_client *client, const char *text,
-		      struct dname *name)
+bool commands_want_name(struct control_client *client, const char *text,
+			struct dname *name)
 {
 	if (text != NULL && dname_parse(slice_of(text), name) == 0)
 		return true;
@@ -73,118 +76,10 @@ static bool want_name(struct control_client *client, const char *text,
 	return false;
 }
 
-/* -- purge --------------------------------------------------------------- */
-
-/*
- * What is asked from now on is asked anew, and what is on its way will not be
- * kept: a purge is complete when its answer is sent.
- */
-static size_t purge_zone(struct engine *e, struct zone *zone)
-{
-	struct process *p = e->process;
-	uint64_t old = atomic_load(&zone->state->cache_id);
-
-	(void)flight_detach(p->flights, old, NULL, 0, true);
-	atomic_store(&zone->state->cache_id,
-		     atomic_fetch_add(&p->next_cache_id, 1) + 1);
-	return store_purge_zone(p->store, old);
-}
-
-static size_t purge_name(struct engine *e, const struct zone *zone,
-			 const struct dname *name, bool below)
-{
-	struct process *p = e->process;
-	uint64_t id = atomic_load(&zone->state->cache_id);
-
-	(void)flight_detach(p->flights, id, name->wire, name->n, below);
-	return below ? store_purge_below(p->store, id, name->wire, name->n)
-		     : store_purge_name(p->store, id, name->wire, name->n);
-}
-
-/* All zones called 'name': several views may each have one. */
-static size_t purge_zones_called(struct engine *e, const char *id,
-				 const struct dname *name, size_t *zones)
-{
-	struct snapshot *s = e->snapshot;
-	size_t purged = 0;
-
-	for (size_t i = 0; s != NULL && i < s->n; i++) {
-		struct zone *z = &s->zone[i];
-		if (strcmp(z->config->id, id) != 0 &&
-		    (name == NULL || !dname_equal(&z->config->name, name)))
-			continue;
-		(*zones)++;
-		purged += purge_zone(e, z);
-	}
-	return purged;
-}
-
-/* 'name' in every zone that it belongs to most closely. */
-static size_t purge_everywhere(struct engine *e, const struct dname *name,
-			       bool below, size_t *zones)
-{
-	struct snapshot *s = e->snapshot;
-	struct zone *best = zone_of(e, name);
-	size_t purged = 0;
-
-	for (size_t i = 0; s != NULL && i < s->n; i++) {
-		struct zone *z = &s->zone[i];
-		bool inside = below && dname_is_below(&z->config->name, name);
-		if (inside) {
-			purged += purge_zone(e, z);
-		} else if (best != NULL &&
-			   dname_equal(&z->config->name, &best->config->name)) {
-			purged += purge_name(e, z, name, below);
-		} else {
-			continue;
-		}
-		(*zones)++;
-	}
-	return purged;
-}
-
-static void do_purge(struct engine *e, struct control_client *client,
-		     struct json_object *request)
-{
-	const char *zone = member(request, "zone");
-	const char *subtree = member(request, "subtree");
-	const char *text = subtree != NULL ? subtree : member(request, "name");
-	struct dname name;
-	size_t zones = 0;
-	size_t purged;
-
-	if (text != NULL) {
-		if (!want_name(client, text, &name))
-			return;
-		purged = purge_everywhere(e, &name, subtree != NULL, &zones);
-	} else if (zone != NULL) {
-		bool is_name = dname_parse(slice_of(zone), &name) == 0;
-		purged = purge_zones_called(e, zone, is_name ? &name : NULL,
-					    &zones);
-	} else {
-		control_reply_error(client,
-				    "purge wants a name, a subtree or a zone");
-		return;
-	}
-	if (zones == 0) {
-		control_reply_error(client, "'%s' is in no edge zone",
-				    text != NULL ? text : zone);
-		return;
-	}
-	log_write(ISC_LOG_INFO, "purged %zu answers of %s '%s'", purged,
-		  subtree != NULL ? "subtree"
-		  : text != NULL  ? "name"
-				  : "zone",
-		  text != NULL ? text : zone);
-	struct json_object *reply = json_object_new_object();
-	json_object_object_add(reply, "purged", json_object_new_uint64(purged));
-	control_reply(client, reply);
-}
-
 /* -- lookup -------------------------------------------------------------- */
 
-static bool want_type(struct control_client *client, const char *text,
-		      dns_rdatatype_t *type)
+bool commands_want_type(struct control_client *client, const char *text,
+			dns_rdatatype_t *type)
 {
 	isc_textregion_t region = { (char *)text,
 				    text != NULL ? (unsigned int)strlen(text)
@@ -205,8 +100,8 @@ static void do_lookup(struct engine *e, struct control_client *client,
 	struct dname name;
 	dns_rdatatype_t type;
 
-	if (!want_name(client, text, &name) ||
-	    !want_type(client, member(request, "type"), &type))
+	if (!commands_want_name(client, text, &name) ||
+	    !commands_want_type(client, member(request, "type"), &type))
 		return;
 	struct zone *zone = want_zone(e, client, request, &name, text);
 	if (zone == NULL)
@@ -274,16 +169,20 @@ void commands_handle(void *arg, struct control_client *client,
 	const char *zone = member(request, "zone");
 
 	if (strcmp(command, "status") == 0) {
-		if (zone != NULL && zone_by_id(e, zone) == NULL)
+		if (zone != NULL && commands_zone_by_id(e, zone) == NULL)
 			control_reply_error(client, "no zone '%s'", zone);
 		else
 			control_reply(client, status_of_all(e, zone));
 	} else if (strcmp(command, "lookup") == 0) {
 		do_lookup(e, client, request);
 	} else if (strcmp(command, "purge") == 0) {
-		do_purge(e, client, request);
+		purge_handle(e, client, request);
+	} else if (strcmp(command, "dump") == 0) {
+		dump_handle(e, client, request);
 	} else if (strcmp(command, "reload") == 0) {
 		do_reload(e, client);
+	} else if (strcmp(command, "notify") == 0) {
+		fresh_handle(e, client, request);
 	} else if (!traffic_handle(e, client, command, request)) {
 		control_reply_error(client, "unknown command '%.64s'", command);
 	}

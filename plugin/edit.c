@@ -514,13 +514,14 @@ static bool touches_section(const struct edit *ed, dns_section_t section)
 /* Looks through the fullest form of the stored answer. */
 static bool touches(const struct view_map *map, const struct store_entry *e)
 {
-	const struct store_form *f = &e->form[STORE_DNSSEC];
+	const struct store_form *f = store_form_of(e, STORE_DNSSEC);
 	isc_mem_t *mctx = process_get()->mctx;
 	struct edit ed = { .map = map };
 	isc_buffer_t wire;
 	bool found = false;
 	bool exact;
-	const struct place *place = map_find(map, e->octets, e->name_n, &exact);
+	const struct place *place =
+		map_find(map, store_name(e), e->name_n, &exact);
 
 	if (exact && (place->host != NULL || e->kind == STORE_NXDOMAIN))
 		return true;

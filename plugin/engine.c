@@ -17,7 +17,9 @@
 #include "common/rcu.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
+#include "plugin/fresh.h"
 #include "plugin/log.h"
+#include "plugin/persist.h"
 #include "plugin/survey.h"
 #include "plugin/thread.h"
 #include "plugin/wait.h"
@@ -79,8 +81,24 @@ static struct dns_tsigkey *find_key(void *arg, const struct dname *name)
 	return key;
 }
 
+/*
+ * How long clients wait for a fresh answer while there is a stale one (RFC
+ * 8767 section 5, the client response timer).
+ */
+struct patience {
+	uv_timer_t timer;
+	struct ask *ask;
+};
+
+static void patience_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
 static void ask_free(struct ask *ask)
 {
+	if (ask->patience != NULL)
+		uv_close((uv_handle_t *)&ask->patience->timer, patience_closed);
 	if (ask->keys != NULL)
 		dns_tsigkeyring_detach(&ask->keys);
 	snapshot_unref(ask->zone->snapshot);
@@ -218,12 +236,51 @@ static bool land_known(struct engine *e, struct ask *ask)
 	return true;
 }
 
+/* Those who wait get what is stale; the question goes on. */
+static void patience_over(uv_timer_t *timer)
+{
+	struct patience *patience = timer->data;
+	struct ask *ask = patience->ask;
+	struct engine *e = process_get()->engine;
+	uint32_t now_s = process_now_s(e->process);
+	struct landing landing = { .entry = stale_entry(e, ask, now_s),
+				   .stale = true };
+
+	if (landing.entry == NULL) /* purged meanwhile */
+		return;
+	atomic_store_explicit(&landing.entry->retry_s, now_s + RETRY_STALE_S,
+			      memory_order_relaxed);
+	wait_serve(e->process, &ask->flight, &landing);
+	store_unref(landing.entry);
+}
+
+/* Starts the clock for those who wait, if there is something stale. */
+static void patience_start(struct engine *e, struct ask *ask)
+{
+	struct store_entry *stale =
+		stale_entry(e, ask, process_now_s(e->process));
+	struct patience *p;
+
+	if (stale == NULL)
+		return;
+	store_unref(stale);
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return;
+	p->ask = ask;
+	uv_timer_init(&e->loop, &p->timer);
+	p->timer.data = p;
+	ask->patience = p;
+	(void)uv_timer_start(&p->timer, patience_over,
+			     ask->zone->config->client_timeout_ms, 0);
+}
+
 static void ask_now(struct job *job)
 {
 	struct ask *ask = (struct ask *)job;
 	struct engine *e = process_get()->engine;
 
-	if (land_known(e, ask))
+	if (!ask->refresh && land_known(e, ask))
 		return;
 
 	struct origin_question q = {
@@ -236,11 +293,14 @@ static void ask_now(struct job *job)
 		.arg = ask,
 	};
 
+	fresh_asked(e, ask->zone, ask->keys);
 	count(ask->zone, COUNT_ASKED);
 	int rc = e->origins != NULL ? origin_ask(e->origins, &q) : -ECANCELED;
 	if (rc != 0) {
 		struct origin_reply reply = { .status = rc };
 		origin_answered(ask, &reply);
+	} else if (!ask->refresh) {
+		patience_start(e, ask);
 	}
 }
 
@@ -277,6 +337,8 @@ static void tick(uv_timer_t *timer)
 			      memory_order_relaxed);
 	traffic_tick(e);
 	survey_tick(e, now_s);
+	persist_tick(e, now_s);
+	fresh_tick(e);
 	(void)store_sweep(store, e->sweep_buckets, now_s);
 	struct store_entry *list = store_retired(store);
 	if (list == NULL)
@@ -350,6 +412,7 @@ static void configure_now(struct job *job)
 	const struct config *config = c->snapshot->config;
 
 	struct snapshot *before = e->snapshot;
+	fresh_configured(e, c->snapshot);
 	e->snapshot = c->snapshot;
 	if (c->drains != NULL) { /* once, at the start */
 		traffic_drains_free(e->drains);
@@ -430,6 +493,8 @@ int engine_start(struct process *p, struct engine **enginep)
 	e->sweep_buckets = stats.buckets * TICK_MS / SWEEP_MS + 1;
 	int rc = open_loop(e);
 	if (rc == 0)
+		rc = fresh_new(e);
+	if (rc == 0)
 		rc = answer_maker_new(p->mctx, &e->maker);
 	if (rc == 0)
 		rc = origins_new(&e->loop, p->mctx, isc_random32(),
@@ -482,6 +547,7 @@ static void stop_now(struct job *job)
 {
 	struct engine *e = ((struct stop *)job)->engine;
 
+	fresh_stop(e);
 	if (e->snapshot != NULL)
 		snapshot_unref(e->snapshot);
 	e->snapshot = NULL;
@@ -497,6 +563,7 @@ void engine_stop(struct engine *e)
 	engine_post(e, &stop.job);
 	pthread_join(e->thread, NULL);
 	(void)uv_loop_close(&e->loop);
+	fresh_free(e);
 	answer_maker_free(e->maker);
 	traffic_drains_free(e->drains);
 	free(e->control_path);

@@ -15,14 +15,17 @@
 #include "plugin/traffic.h"
 
 struct control;
+struct patience;
 
 /* A question for an origin: a flight and what it takes along. */
 struct ask {
 	struct job job; /* first: for engine_post() */
 	struct flight flight;
 	uint64_t hash;
-	struct zone *zone;	  /* of a snapshot that this holds */
-	dns_tsig_keyring_t *keys; /* the view's, or NULL; held */
+	struct zone *zone;	   /* of a snapshot that this holds */
+	dns_tsig_keyring_t *keys;  /* the view's, or NULL; held */
+	bool refresh;		   /* what is there is to be replaced */
+	struct patience *patience; /* engine: of those who wait; or NULL */
 	struct dname name;
 };
 
@@ -47,7 +50,10 @@ struct engine {
 	size_t sweep_buckets;
 	struct feed feed;
 	struct drain *drains;
+	uint32_t saved_s; /* see persist.h */
+	bool saving;
 	uint32_t surveyed_s; /* see survey.h */
+	struct fresh *fresh;
 	size_t survey_at;
 };
 

@@ -23,6 +23,9 @@
 #include "plugin/steer.h"
 #include "plugin/wait.h"
 
+#define PREFETCH_MAX_S	 60u /* before the end of an answer's life, at most */
+#define PREFETCH_AGAIN_S 2u  /* between two questions for it */
+
 /* What the hook decided inside its RCU section, to be done outside it. */
 enum step { STEP_NOT_OURS, STEP_DONE, STEP_SEND, STEP_WAIT, STEP_FAIL };
 
@@ -351,6 +354,39 @@ static void decide_host(struct decision *d, query_ctx_t *qctx,
 	give_made(d, qctx, place, steer_host(&s, qctx, place, &a), &a);
 }
 
+/*
+ * How long before the end of its life an answer is renewed: an eighth of it,
+ * but long enough for whoever asks once a second.
+ */
+static uint32_t prefetch_window_s(uint32_t ttl_s)
+{
+	uint32_t window_s = ttl_s / 8 < 2 ? 2 : ttl_s / 8;
+
+	return ttl_s > 2 ? window_s : 1;
+}
+
+/*
+ * Renews an answer that is asked for again and again before its time is over,
+ * so that nobody waits for it.  One question at a time: 'retry_s' tells, and
+ * also when one has failed.
+ */
+static void prefetch(struct look *l)
+{
+	struct store_entry *e = l->entry;
+	uint32_t age_s = store_age_s(e, l->now_s);
+	uint32_t left_s = e->ttl_s > age_s ? e->ttl_s - age_s : 0;
+	uint32_t retry_s =
+		atomic_load_explicit(&e->retry_s, memory_order_relaxed);
+
+	if (left_s > PREFETCH_MAX_S || left_s > prefetch_window_s(e->ttl_s) ||
+	    !store_popular(e) || (int32_t)(retry_s - l->now_s) > 0 ||
+	    !atomic_compare_exchange_strong(&e->retry_s, &retry_s,
+					    l->now_s + PREFETCH_AGAIN_S))
+		return;
+	if (wait_refresh(l->qctx, l->process, l->zone, &l->key, l->hash))
+		count(l->zone, COUNT_PREFETCHED);
+}
+
 /* In an edge zone. */
 static void answer(struct decision *d, struct look *l)
 {
@@ -367,6 +403,8 @@ static void answer(struct decision *d, struct look *l)
 	} else {
 		count(l->zone, COUNT_HITS);
 		give_stored(d, l->qctx, l->map, l->zone, e, false);
+		if (l->zone->config->prefetch)
+			prefetch(l);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "plugin/engine.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
+#include "plugin/persist.h"
 #include "plugin/state.h"
 
 /* -- snapshots ----------------------------------------------------------- */
@@ -289,6 +290,9 @@ int load_publish(struct process *p, struct config *config)
 		drains = traffic_drains_read(config->state_directory);
 	p->drains_read = true;
 	engine_configure(p->engine, s, drains); /* takes our reference */
+	if (!p->snapshot_read)			/* the map holds s */
+		persist_restore(p, s);
+	p->snapshot_read = true;
 
 	pthread_mutex_lock(&p->lock);
 	struct replaced *r = replace_maps(p, all);

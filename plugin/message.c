@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <dns/fixedname.h>
 #include <dns/message.h>
 #include <dns/name.h>
 #include <dns/order.h>
@@ -24,8 +25,11 @@ static const dns_section_t sections[] = { DNS_SECTION_ANSWER,
 struct fill {
 	query_ctx_t *qctx;
 	const struct message_source *source;
-	isc_buffer_t *rdata;  /* owned by the client's message in the end */
-	dns_rdatatype_t only; /* minimal-any: chosen type, 0: none yet */
+	isc_buffer_t *rdata;	 /* owned by the client's message in the end */
+	dns_rdatatype_t only;	 /* minimal-any: chosen type, 0: none yet */
+	const dns_name_t *dname; /* owner of the last DNAME, or NULL */
+	dns_name_t *asked;	 /* what the aliases so far have led to */
+	dns_fixedname_t room;	 /* of 'asked' */
 };
 
 static uint32_t aged(const struct message_source *s, uint32_t ttl)
@@ -89,6 +93,50 @@ static isc_result_t copy_records(struct fill *f, dns_rdataset_t *from,
 	return ISC_R_SUCCESS;
 }
 
+/*
+ * True if 'name' owns an alias that was made from a DNAME (RFC 6672).  named
+ * makes it from the client's spelling of the question, and compresses by it.
+ */
+static bool is_made(const struct fill *f, const dns_name_t *name)
+{
+	return f->dname != NULL && dns_name_equal(name, f->asked) &&
+	       dns_name_issubdomain(name, f->dname) &&
+	       !dns_name_equal(name, f->dname);
+}
+
+/* Puts what stands before the DNAME's owner, so spelled, before 'target'. */
+static void respell(const struct fill *f, const dns_name_t *target,
+		    unsigned char *octets)
+{
+	unsigned int n =
+		dns_name_countlabels(f->asked) - dns_name_countlabels(f->dname);
+	dns_name_t ours = DNS_NAME_INITEMPTY;
+	dns_name_t theirs = DNS_NAME_INITEMPTY;
+
+	if (dns_name_countlabels(target) <= n)
+		return;
+	dns_name_getlabelsequence(f->asked, 0, n, &ours);
+	dns_name_getlabelsequence(target, 0, n, &theirs);
+	if (dns_name_equal(&ours, &theirs))
+		memcpy(octets, ours.ndata, ours.length);
+}
+
+/* Follows the alias in 'list'; 'made' from a DNAME, it is spelled anew. */
+static void follow(struct fill *f, dns_rdatalist_t *list, bool made)
+{
+	dns_rdata_t *rdata = ISC_LIST_HEAD(list->rdata);
+	dns_name_t target = DNS_NAME_INITEMPTY;
+	isc_region_t region;
+
+	if (rdata == NULL)
+		return;
+	dns_rdata_toregion(rdata, &region);
+	dns_name_fromregion(&target, &region);
+	if (made)
+		respell(f, &target, rdata->data);
+	dns_name_copy(&target, f->asked);
+}
+
 /* Copies one RRset to 'owner', which is in the client's message. */
 // NOLINTNEXTLINE(readability-function-size): nested by BIND's list macros
 static isc_result_t copy_set(struct fill *f, dns_rdataset_t *from,
@@ -108,6 +156,8 @@ static isc_result_t copy_set(struct fill *f, dns_rdataset_t *from,
 	result = copy_records(f, from, list);
 	if (result != ISC_R_SUCCESS)
 		return result;
+	if (from->type == dns_rdatatype_cname)
+		follow(f, list, is_made(f, owner));
 	result = dns_message_gettemprdataset(msg, &set);
 	if (result != ISC_R_SUCCESS)
 		return result;
@@ -130,7 +180,8 @@ static isc_result_t copy_name(struct fill *f, dns_name_t *from,
 
 	if (result != ISC_R_SUCCESS)
 		return result;
-	dns_name_copy(from, owner);
+	bool made = section == DNS_SECTION_ANSWER && is_made(f, from);
+	dns_name_copy(made ? f->asked : from, owner);
 	dns_rdataset_t *set = ISC_LIST_HEAD(from->list);
 	for (; set != NULL; set = ISC_LIST_NEXT(set, link)) {
 		if (section == DNS_SECTION_ANSWER && skipped(f, set))
@@ -138,6 +189,8 @@ static isc_result_t copy_name(struct fill *f, dns_name_t *from,
 		result = copy_set(f, set, owner);
 		if (result != ISC_R_SUCCESS)
 			break;
+		if (set->type == dns_rdatatype_dname)
+			f->dname = from;
 	}
 	if (ISC_LIST_EMPTY(owner->list))
 		dns_message_puttempname(msg, &owner);
@@ -198,10 +251,13 @@ isc_result_t message_fill(query_ctx_t *qctx,
 			  const struct message_source *source)
 {
 	struct fill f = { .qctx = qctx, .source = source };
+	const dns_name_t *qname = qctx->client->query.qname;
 	isc_mem_t *mctx = qctx->client->message->mctx;
 	dns_message_t *stored = NULL;
 	isc_buffer_t *wire = NULL;
 
+	f.asked = dns_fixedname_initname(&f.room);
+	dns_name_copy(qname, f.asked);
 	isc_buffer_allocate(mctx, &wire, (unsigned int)source->n);
 	isc_buffer_putmem(wire, source->wire, (unsigned int)source->n);
 	unsigned char *header = isc_buffer_base(wire);

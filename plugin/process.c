@@ -13,6 +13,7 @@
 #include "plugin/engine.h"
 #include "plugin/load.h"
 #include "plugin/log.h"
+#include "plugin/persist.h"
 #include "plugin/thread.h"
 
 const char *const counter_names[COUNTERS] = {
@@ -23,7 +24,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_OVERLOAD] = "overload", [COUNT_RAW] = "raw",
 	[COUNT_RENDERED] = "rendered", [COUNT_ASKED] = "asked",
 	[COUNT_STORED] = "stored",     [COUNT_BAD] = "bad",
-	[COUNT_STEERED] = "steered",
+	[COUNT_STEERED] = "steered",   [COUNT_PREFETCHED] = "prefetched",
 };
 
 /*
@@ -142,6 +143,10 @@ static void release_parts(struct process *p)
 	p->config_file = NULL;
 	memset(p->departed, 0, sizeof(p->departed));
 	p->drains_read = false;
+	p->snapshot_read = false;
+	atomic_store(&p->snapshot_restored, 0);
+	atomic_store(&p->snapshot_saved, 0);
+	atomic_store(&p->snapshot_wall_s, 0);
 	atomic_store(&p->reload_queued, false);
 	atomic_store(&p->stopping, false);
 }
@@ -211,6 +216,7 @@ static void stop(struct process *p)
 	/* from now on its jobs run at once, on the thread that has one */
 	stop_worker(p);
 	engine_stop(p->engine);
+	persist_save_last(p);
 	load_withdraw(p);
 	p->engine = NULL;
 	rcu_wait();

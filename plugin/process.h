@@ -33,21 +33,22 @@
 
 /* What is counted, for the process and for each zone. */
 enum counter {
-	COUNT_QUERIES,	 /* questions for our zones, of any outcome */
-	COUNT_HITS,	 /* answered from memory, fresh */
-	COUNT_MISSES,	 /* had to wait for the origin */
-	COUNT_COALESCED, /* of the misses: joined a question under way */
-	COUNT_STALE,	 /* answered stale, the origin being gone */
-	COUNT_FAILURES,	 /* SERVFAIL: no origin answered, nothing stale */
-	COUNT_REFUSED,	 /* by named's own access rules */
-	COUNT_LIMITED,	 /* by response rate limiting */
-	COUNT_OVERLOAD,	 /* no room to wait: see limits.waiters */
-	COUNT_RAW,	 /* sent as stored */
-	COUNT_RENDERED,	 /* sent through named's renderer */
-	COUNT_ASKED,	 /* questions to origins */
-	COUNT_STORED,	 /* answers kept */
-	COUNT_BAD,	 /* origin answers that were not accepted */
-	COUNT_STEERED,	 /* answered by a decision, not by the origin */
+	COUNT_QUERIES,	  /* questions for our zones, of any outcome */
+	COUNT_HITS,	  /* answered from memory, fresh */
+	COUNT_MISSES,	  /* had to wait for the origin */
+	COUNT_COALESCED,  /* of the misses: joined a question under way */
+	COUNT_STALE,	  /* answered stale, the origin being gone */
+	COUNT_FAILURES,	  /* SERVFAIL: no origin answered, nothing stale */
+	COUNT_REFUSED,	  /* by named's own access rules */
+	COUNT_LIMITED,	  /* by response rate limiting */
+	COUNT_OVERLOAD,	  /* no room to wait: see limits.waiters */
+	COUNT_RAW,	  /* sent as stored */
+	COUNT_RENDERED,	  /* sent through named's renderer */
+	COUNT_ASKED,	  /* questions to origins */
+	COUNT_STORED,	  /* answers kept */
+	COUNT_BAD,	  /* origin answers that were not accepted */
+	COUNT_STEERED,	  /* answered by a decision, not by the origin */
+	COUNT_PREFETCHED, /* asked before the time was over, for nobody yet */
 	COUNTERS,
 };
 
@@ -69,6 +70,8 @@ struct zone_state {
 	_Atomic uint8_t
 		is_signed; /* enum zone_signed: the last answer's word */
 	_Atomic uint32_t learned_s; /* when that was; 0: never */
+	struct fresh_zone *fresh;   /* the engine's own, see fresh.h */
+	_Atomic uint64_t serial;    /* see fresh_serial() */
 };
 
 struct snapshot;
@@ -162,13 +165,17 @@ struct process {
 	_Atomic uint64_t now_ms;       /* the tables' time */
 	_Atomic uint64_t domain_other; /* questions for domains, no hostname */
 	int64_t started_wall_s;
+	_Atomic uint32_t spoiled; /* snapshots begun before are void */
+	_Atomic uint64_t snapshot_restored, snapshot_saved; /* entries */
+	_Atomic int64_t snapshot_wall_s; /* of the last saved; 0: none */
 
 	pthread_mutex_t lock;
 	struct instance *instances;
 	char *config_file;
 	struct view_map *all; /* the map of all zones, NULL: no configuration */
 	struct load_report report;
-	bool drains_read; /* by the thread that puts in force */
+	bool drains_read;   /* by the thread that puts in force */
+	bool snapshot_read; /* likewise */
 
 	pthread_t worker;
 	pthread_mutex_t worker_lock; /* guards the next five, no more */

@@ -49,7 +49,7 @@ static const struct store_form *form_for(const ns_client_t *client,
 		f |= STORE_NOAUTH;
 	if ((client->query.attributes & NS_QUERYATTR_NOADDITIONAL) != 0)
 		f |= STORE_NOEXTRA;
-	return &e->form[f];
+	return store_form_of(e, f);
 }
 
 /* The largest message this client can take, as client_allocsendbuf() has it. */
@@ -116,8 +116,6 @@ static void patch(struct send *s, query_ctx_t *qctx,
 	const dns_message_t *msg = client->message;
 	const dns_name_t *qname = client->query.qname;
 	const struct store_form *f = a->form;
-	const uint16_t *ttls =
-		(const uint16_t *)(const void *)(a->octets + f->ttl);
 
 	memcpy(s->wire, a->octets + f->wire, f->n);
 	s->n = f->n;
@@ -130,8 +128,12 @@ static void patch(struct send *s, query_ctx_t *qctx,
 	put16(s->wire + 8, f->count[1]);
 	put16(s->wire + 10, f->count[2]);
 	memcpy(s->wire + WIRE_HEADER, qname->ndata, qname->length);
-	wire_age(s->wire, ttls, f->n_ttls, a->age_s, a->stale ? STALE_TTL_S : 0,
-		 a->stale);
+	if (a->age_s > 0 || a->stale) { /* what is made has no TTL offsets */
+		size_t n;
+		const uint16_t *ttls = store_form_ttls(a->octets, f, &n);
+		wire_age(s->wire, ttls, n, a->age_s, a->stale ? STALE_TTL_S : 0,
+			 a->stale);
+	}
 }
 
 static void turn(struct send *s, const struct send_answer *a,
@@ -145,8 +147,10 @@ static void turn(struct send *s, const struct send_answer *a,
 				 ? isc_random32()
 				 : atomic_fetch_add_explicit(
 					   a->turns, 1, memory_order_relaxed);
-	for (unsigned int i = 0; i < f->n_turns; i++)
-		wire_turn(s->wire, &f->turn[i], first);
+
+	const struct wire_turn *set = store_form_turns(a->octets, f);
+	for (unsigned int i = 0; i < f->n_turns && set[i].offset < f->n; i++)
+		wire_turn(s->wire, &set[i], first);
 }
 
 /* Appends the OPT record that named has built for this client. */
@@ -208,10 +212,10 @@ static bool try_raw(struct send *s, query_ctx_t *qctx,
 	uint16_t limit = size_limit(qctx->client);
 	unsigned int order = 0;
 
-	if (a->edit || f->n > limit || needs_renderer(qctx))
+	if (a->edit || needs_renderer(qctx))
 		return false;
 	unsigned int room = growth(qctx, a);
-	if (room > limit)
+	if (f->n + room > limit)
 		return false;
 	limit = (uint16_t)(limit - room);
 	if (f->n_turns > 0 || f->fixed_order)
@@ -275,6 +279,9 @@ void send_prepare(struct send *s, query_ctx_t *qctx,
 						? DNS_EDE_STALENXANSWER
 						: DNS_EDE_STALEANSWER,
 					NULL);
+	if (a->rcode == dns_rcode_servfail) /* as named: see answer.c */
+		ns_client_extendederror(qctx->client, DNS_EDE_OTHER,
+					"max. restarts reached");
 	s->kind = a->kind;
 	s->failed = false;
 	s->raw = try_raw(s, qctx, a);

@@ -39,7 +39,7 @@ struct send_answer {
 	bool stale; /* the origin is gone: EDE 3 and short TTLs */
 	bool edit;  /* edit.h must see it: its names are steered */
 	uint32_t age_s;
-	_Atomic uint32_t *turns; /* counts for cyclic order */
+	_Atomic uint16_t *turns; /* counts for cyclic order */
 };
 
 /* The answer 'e' in the form that this client gets. */

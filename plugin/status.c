@@ -13,6 +13,7 @@
 
 #include "common/rcu.h"
 #include "plugin/control.h"
+#include "plugin/fresh.h"
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
 #include "plugin/traffic.h"
@@ -107,6 +108,18 @@ static struct json_object *status_of_instances(struct process *p)
 	return list;
 }
 
+static struct json_object *status_of_snapshot(const struct process *p)
+{
+	struct json_object *o = json_object_new_object();
+	int64_t wall_s = atomic_load(&p->snapshot_wall_s);
+
+	add_number(o, "restored", atomic_load(&p->snapshot_restored));
+	add_number(o, "saved", atomic_load(&p->snapshot_saved));
+	if (wall_s != 0)
+		add_number(o, "time", (uint64_t)wall_s);
+	return o;
+}
+
 static struct json_object *status_of_cache(struct process *p)
 {
 	struct json_object *o = json_object_new_object();
@@ -121,6 +134,7 @@ static struct json_object *status_of_cache(struct process *p)
 	add_number(o, "evicted", s.evicted);
 	add_number(o, "swept", s.swept);
 	add_number(o, "purged", s.purged);
+	json_object_object_add(o, "snapshot", status_of_snapshot(p));
 	return o;
 }
 
@@ -173,6 +187,9 @@ static struct json_object *status_of_zones(const struct snapshot *s,
 		add_number(o, "origins", z->config->n_origins);
 		counters_read(z->state, counters);
 		json_object_object_add(o, "counters", counters_json(counters));
+		struct json_object *fresh = fresh_status(z);
+		if (fresh != NULL)
+			json_object_object_add(o, "fresh", fresh);
 		json_object_array_add(list, o);
 		listed++;
 	}
@@ -274,7 +291,18 @@ struct json_object *status_of_all(struct engine *e, const char *id)
 
 /* -- one answer ---------------------------------------------------------- */
 
-static const char *state_of(const struct store_entry *e, uint32_t now_s)
+const char *status_kind_of(const struct store_entry *e)
+{
+	static const char *const kinds[] = {
+		[STORE_POSITIVE] = "positive", [STORE_NODATA] = "nodata",
+		[STORE_NXDOMAIN] = "nxdomain", [STORE_REFERRAL] = "referral",
+		[STORE_FAILURE] = "failure",
+	};
+
+	return kinds[e->kind];
+}
+
+const char *status_state_of(const struct store_entry *e, uint32_t now_s)
 {
 	if (store_fresh(e, now_s))
 		return e->kind == STORE_FAILURE ? "failed" : "fresh";
@@ -300,7 +328,7 @@ static struct json_object *forms_of(const struct store_entry *e)
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-		const struct store_form *f = &e->form[shown[i].form];
+		const struct store_form *f = store_form_of(e, shown[i].form);
 		struct json_object *o = json_object_new_object();
 		add_text(o, "form", shown[i].name);
 		add_number(o, "octets", f->n);
@@ -315,22 +343,17 @@ static struct json_object *forms_of(const struct store_entry *e)
 static void add_entry(struct json_object *o, const struct store_entry *e,
 		      uint32_t now_s)
 {
-	static const char *const kinds[] = {
-		[STORE_POSITIVE] = "positive", [STORE_NODATA] = "nodata",
-		[STORE_NXDOMAIN] = "nxdomain", [STORE_REFERRAL] = "referral",
-		[STORE_FAILURE] = "failure",
-	};
 	uint32_t age_s = store_age_s(e, now_s);
 	uint64_t end_s = (uint64_t)e->ttl_s + e->stale_s;
 
-	add_text(o, "state", state_of(e, now_s));
-	add_text(o, "kind", kinds[e->kind]);
+	add_text(o, "state", status_state_of(e, now_s));
+	add_text(o, "kind", status_kind_of(e));
 	add_number(o, "rcode", e->rcode);
 	add_number(o, "age_s", age_s);
 	add_number(o, "ttl_s", e->ttl_s);
 	add_number(o, "left_s", e->ttl_s > age_s ? e->ttl_s - age_s : 0);
 	add_number(o, "stale_left_s", end_s > age_s ? end_s - age_s : 0);
-	add_number(o, "bytes", e->size_bytes);
+	add_number(o, "bytes", store_bytes(e));
 	if (e->kind != STORE_FAILURE)
 		json_object_object_add(o, "forms", forms_of(e));
 }

@@ -16,5 +16,9 @@ struct json_object *status_of_all(struct engine *e, const char *id);
 struct json_object *status_of_entry(struct process *p, const struct zone *zone,
 				    const struct store_key *key);
 
+/* In a word: what an entry is, and in what state. */
+const char *status_kind_of(const struct store_entry *e);
+const char *status_state_of(const struct store_entry *e, uint32_t now_s);
+
 /* How the last load ended; 'rc' is what process_load() returned. */
 struct json_object *status_of_load(struct process *p, int rc);

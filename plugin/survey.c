@@ -27,7 +27,7 @@ static bool needs_key(const struct config_zone *zone)
 /* A record, or a denial with the SOA that RFC 2308 wants in it. */
 static bool is_telling(const struct store_entry *entry)
 {
-	const struct store_form *whole = &entry->form[STORE_DNSSEC];
+	const struct store_form *whole = store_form_of(entry, STORE_DNSSEC);
 
 	if (entry->is_signed || entry->kind == STORE_POSITIVE)
 		return true;
@@ -45,7 +45,7 @@ static bool at_apex(const struct zone *zone, const struct store_entry *entry)
 	const struct dname *name = &zone->config->name;
 
 	return entry->name_n == name->n &&
-	       memcmp(entry->octets, name->wire, name->n) == 0;
+	       memcmp(store_name(entry), name->wire, name->n) == 0;
 }
 
 /*

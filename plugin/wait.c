@@ -96,11 +96,8 @@ static void destroy(ns_hookasync_t **ctxp)
 	isc_mem_putanddetach(&ctx->mctx, ctx, sizeof(*ctx));
 }
 
-void wait_land(struct process *p, struct flight *flight,
-	       const struct landing *landing)
+static void fire_all(struct flight_waiter *next, const struct landing *landing)
 {
-	struct flight_waiter *next = flight_land(p->flights, flight);
-
 	while (next != NULL) {
 		struct waiter *w = (struct waiter *)next;
 		next = next->next;
@@ -112,7 +109,19 @@ void wait_land(struct process *p, struct flight *flight,
 	}
 }
 
-static struct ask *ask_new(query_ctx_t *qctx, struct zone *zone,
+void wait_land(struct process *p, struct flight *flight,
+	       const struct landing *landing)
+{
+	fire_all(flight_land(p->flights, flight), landing);
+}
+
+void wait_serve(struct process *p, struct flight *flight,
+		const struct landing *landing)
+{
+	fire_all(flight_release(p->flights, flight), landing);
+}
+
+static struct ask *ask_new(const query_ctx_t *qctx, struct zone *zone,
 			   const struct store_key *key, uint64_t hash)
 {
 	struct ask *ask = calloc(1, sizeof(*ask));
@@ -136,6 +145,22 @@ static void ask_drop(struct ask *ask)
 		dns_tsigkeyring_detach(&ask->keys);
 	snapshot_unref(ask->zone->snapshot);
 	free(ask);
+}
+
+bool wait_refresh(const query_ctx_t *qctx, struct process *p, struct zone *zone,
+		  const struct store_key *key, uint64_t hash)
+{
+	struct ask *ask = ask_new(qctx, zone, key, hash);
+
+	if (ask == NULL)
+		return false;
+	ask->refresh = true;
+	if (flight_join(p->flights, hash, &ask->flight, NULL)) {
+		engine_ask(p->engine, ask);
+		return true;
+	}
+	ask_drop(ask); /* somebody has asked already */
+	return false;
 }
 
 /* Called back by ns_query_hookasync(), still in the client's task. */

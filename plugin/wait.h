@@ -52,3 +52,14 @@ void wait_start(struct parking *park, query_ctx_t *qctx, isc_result_t *resp);
 /* Engine: the question is answered; resumes all who wait. */
 void wait_land(struct process *p, struct flight *flight,
 	       const struct landing *landing);
+
+/* Engine: resumes all who wait, but the question goes on. */
+void wait_serve(struct process *p, struct flight *flight,
+		const struct landing *landing);
+
+/*
+ * Asks the origin anew for what is in memory, with nobody waiting; inside an
+ * RCU section.  False: it is being asked already, or there is no memory.
+ */
+bool wait_refresh(const query_ctx_t *qctx, struct process *p, struct zone *zone,
+		  const struct store_key *key, uint64_t hash);

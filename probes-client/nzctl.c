@@ -86,12 +86,22 @@ static const struct command commands[] = {
 	  "Shows the stored answer, its age and its forms.  Nothing is asked\n"
 	  "of an origin.  Exits 1 if the state is 'absent'.\n",
 	  remote_lookup, TAKES_ZONE, 2, 2 },
-	{ "purge", "purge NAME | --subtree NAME | --zone NAME_OR_ID",
+	{ "purge", "purge NAME [TYPE] | --subtree NAME | --zone NAME_OR_ID",
 	  "forget stored answers",
-	  "Forgets the answers of NAME; of NAME and all that is below it\n"
-	  "(--subtree); or of a whole zone (--zone).  Exits 0 also when\n"
-	  "there was nothing to forget.\n",
-	  remote_purge, TAKES_ZONE | TAKES_SUBTREE, 0, 1 },
+	  "Forgets the answers of NAME, of all types or of TYPE (and ANY); of\n"
+	  "NAME and all that is below it (--subtree); or of a whole zone\n"
+	  "(--zone).  Exits 0 also when there was nothing to forget.\n",
+	  remote_purge, TAKES_ZONE | TAKES_SUBTREE, 0, 2 },
+	{ "dump", "dump [--zone ID]", "what the cache holds",
+	  "A line an answer: name, type, kind, age and what is left of its\n"
+	  "time in seconds, octets of memory, how popular it is (0 to 3),\n"
+	  "zone.  In no order; what comes or goes meanwhile is in it or not.\n",
+	  remote_dump, TAKES_ZONE, 0, 0 },
+	{ "notify", "notify ZONE", "look whether a zone has changed",
+	  "Has the plugin ask the zone's origins for their serial, as a\n"
+	  "NOTIFY of theirs would: about once a second.  Does not wait for\n"
+	  "what comes of it.  ZONE is a name or an ID.\n",
+	  remote_notify, 0, 1, 1 },
 	{ "explain", "explain NAME TYPE [--client ADDRESS[/BITS]]",
 	  "what a client gets for a managed hostname, and why",
 	  "TYPE is A or AAAA.  Says which rule decides, shows every address\n"

@@ -12,7 +12,8 @@
 #include "probes-client/probed_sched.h"
 #include "probes-client/probed_tcp.h"
 
-#define FILES_OWN 64u /* descriptors that are not for tests */
+#define FILES_OWN 160u /* descriptors that are not for tests */
+#define TESTS_FEW 16u  /* at one time, where there are hardly more */
 
 struct probed_engine {
 	uv_loop_t *loop;
@@ -24,6 +25,7 @@ struct probed_engine {
 	size_t n_running, tests_max;
 	size_t n_untested;
 	uint64_t n_missed;
+	struct probed_histo lag;
 	bool round;
 	uint64_t rnd;
 	struct probed_watcher watcher;
@@ -125,7 +127,10 @@ static void test_start(struct probed_engine *engine,
 		       struct probed_target *target)
 {
 	const struct config_service *service = target->service;
+	uint64_t now = now_ms();
 
+	probed_histo_take(&engine->lag,
+			  now > target->due_ms ? now - target->due_ms : 0);
 	target->due_ms =
 		probed_sched_next(target->due_ms, service->interval_ms,
 				  service->jitter_pct, random_bits(engine));
@@ -257,6 +262,17 @@ uint64_t probed_engine_missed(const struct probed_engine *engine)
 	return engine->n_missed;
 }
 
+struct probed_engine_stats
+probed_engine_stats(const struct probed_engine *engine)
+{
+	return (struct probed_engine_stats){
+		.running = engine->n_running,
+		.waiting = engine->line.n,
+		.missed = engine->n_missed,
+		.lag = engine->lag,
+	};
+}
+
 /* -- life ------------------------------------------------------------------ */
 
 static uint64_t seed(void)
@@ -326,6 +342,5 @@ size_t probed_engine_tests_max(void)
 	if (files > PROBED_TESTS_MAX + FILES_OWN)
 		return PROBED_TESTS_MAX;
 	/* A limit so low leaves little for anything. */
-	return files / 2 > FILES_OWN ? (size_t)files - FILES_OWN
-				     : FILES_OWN / 4;
+	return files / 2 > FILES_OWN ? (size_t)files - FILES_OWN : TESTS_FEW;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "probes-client/probed_stats.h"
 #include "probes-client/probed_table.h"
 
 #define PROBED_TESTS_MAX 1000u /* at one time */
@@ -53,6 +54,9 @@ bool probed_engine_is_round(const struct probed_engine *engine);
 
 /* How many tests were left out because their time had passed. */
 uint64_t probed_engine_missed(const struct probed_engine *engine);
+
+struct probed_engine_stats
+probed_engine_stats(const struct probed_engine *engine);
 
 /*
  * Ends all tests without a word and frees the table; the rest goes when the

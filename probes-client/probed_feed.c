@@ -22,7 +22,8 @@ struct link {
 	struct probed_feed *feed; /* NULL: given up */
 	size_t n_in;
 	char in[REPLY_MAX];
-	char out[PROBED_BATCH_MAX];
+	char out[PROBED_BATCH_MAX]; /* a hint's line is shorter */
+	bool is_hint;		    /* what is under way */
 };
 
 enum state {
@@ -48,6 +49,7 @@ struct probed_feed {
 	uint32_t rnd;
 	bool told_away, told_there;
 	struct probed_gate refused, failed;
+	struct probed_feed_stats stats;
 };
 
 static uint64_t now_ms(void)
@@ -57,17 +59,24 @@ static uint64_t now_ms(void)
 
 static void on_timer(uv_timer_t *timer);
 
+static uint64_t rows_due(const struct probed_feed *feed)
+{
+	if (feed->table == NULL)
+		return PROBED_ROWS_NEVER;
+	return probed_rows_due(&feed->rows, feed->rows_max, feed->interval_ms);
+}
+
 /* When there is something to do without being called. */
 static uint64_t next_due(const struct probed_feed *feed)
 {
+	uint64_t hint_due = probed_hints_due(feed->setup.hints);
+	uint64_t due = rows_due(feed);
+
 	switch (feed->state) {
 	case AWAY:
 		return feed->retry_ms;
 	case IDLE:
-		return feed->table == NULL
-			       ? PROBED_ROWS_NEVER
-			       : probed_rows_due(&feed->rows, feed->rows_max,
-						 feed->interval_ms);
+		return due < hint_due ? due : hint_due;
 	default:
 		return feed->deadline_ms;
 	}
@@ -120,6 +129,7 @@ static void pause_begin(struct probed_feed *feed)
 /* Said once, until it has answered again. */
 static void lost(struct probed_feed *feed, const char *why)
 {
+	feed->stats.lost++;
 	link_close(feed);
 	if (!feed->told_away)
 		probed_log_write(feed->setup.log, PROBED_WARNING,
@@ -151,6 +161,22 @@ static void answered(struct probed_feed *feed)
 
 /* -- replies --------------------------------------------------------------- */
 
+/* What became of a batch. */
+static void reply_count(struct probed_feed *feed,
+			const struct probed_reply *reply)
+{
+	struct probed_feed_stats *stats = &feed->stats;
+
+	if (!reply->ok) {
+		stats->bad_batches++;
+		return;
+	}
+	stats->taken_ms = now_ms();
+	stats->accepted += reply->accepted > 0 ? (uint64_t)reply->accepted : 0;
+	for (size_t i = 0; i < PROBED_REFUSALS; i++)
+		stats->refused[i] += reply->by[i];
+}
+
 static void reply_log(struct probed_feed *feed,
 		      const struct probed_reply *reply)
 {
@@ -159,8 +185,9 @@ static void reply_log(struct probed_feed *feed,
 	if (!reply->ok) {
 		if (probed_gate_open(&feed->failed, now_ms(), &held))
 			probed_log_write(feed->setup.log, PROBED_WARNING,
-					 "the plugin refused a batch: '%s'"
+					 "the plugin refused a %s: '%s'"
 					 " (%" PRIu64 " like it not shown)",
+					 feed->link->is_hint ? "hint" : "batch",
 					 reply->why, held);
 		return;
 	}
@@ -203,8 +230,13 @@ static void input_take(struct probed_feed *feed)
 	}
 	link->n_in = 0;
 	feed->state = IDLE;
+	if (link->is_hint)
+		probed_hints_sent(feed->setup.hints, now_ms());
+	else
+		reply_count(feed, &reply);
 	answered(feed);
-	reply_log(feed, &reply);
+	if (!link->is_hint || !reply.ok)
+		reply_log(feed, &reply);
 	plan(feed);
 }
 
@@ -242,15 +274,29 @@ static void on_written(uv_write_t *write, int rc)
 		lost_by(link->feed, rc);
 }
 
+static size_t queued(const struct probed_feed *feed)
+{
+	return feed->rows.urgent.n + feed->rows.normal.n;
+}
+
 static void batch_send(struct probed_feed *feed)
 {
 	struct link *link = feed->link;
-	size_t n = probed_rows_line(&feed->rows, feed->setup.node,
-				    feed->rows_max, link->out);
+	size_t n = 0, before = queued(feed);
+
+	/* a zone that changed serves old answers till this arrives */
+	link->is_hint = probed_hints_due(feed->setup.hints) <= now_ms();
+	if (link->is_hint)
+		n = probed_hints_line(feed->setup.hints, link->out);
+	else
+		n = probed_rows_line(&feed->rows, feed->setup.node,
+				     feed->rows_max, link->out);
 	uv_buf_t buf = uv_buf_init(link->out, (unsigned)n);
 
 	if (n == 0)
 		return;
+	feed->stats.batches += !link->is_hint;
+	feed->stats.rows += before - queued(feed);
 	link->write.data = link;
 	int rc = uv_write(&link->write, (uv_stream_t *)&link->pipe, &buf, 1,
 			  on_written);
@@ -386,6 +432,20 @@ void probed_feed_mark(struct probed_feed *feed, struct probed_target *target,
 	probed_rows_mark(&feed->rows, target, urgent, now_ms());
 	if (next_due(feed) != before)
 		plan(feed);
+}
+
+void probed_feed_hinted(struct probed_feed *feed)
+{
+	plan(feed);
+}
+
+struct probed_feed_stats probed_feed_stats(const struct probed_feed *feed)
+{
+	struct probed_feed_stats stats = feed->stats;
+
+	stats.connected = feed->state == IDLE || feed->state == BUSY;
+	stats.queued = queued(feed);
+	return stats;
 }
 
 void probed_feed_drop(struct probed_feed *feed, struct probed_target *target)

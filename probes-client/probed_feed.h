@@ -10,7 +10,9 @@
 #include <uv.h>
 
 #include "common/config.h"
+#include "probes-client/probed_hints.h"
 #include "probes-client/probed_log.h"
+#include "probes-client/probed_stats.h"
 #include "probes-client/probed_table.h"
 
 struct probed_feed;
@@ -20,6 +22,7 @@ struct probed_feed_setup {
 	uv_loop_t *loop;
 	const struct probed_log *log;
 	const char *node;
+	struct probed_hints *hints; /* passed on between batches */
 };
 
 /* Returns 0 and sets '*feedp', to be closed with probed_feed_close(); or
@@ -37,6 +40,11 @@ void probed_feed_use(struct probed_feed *feed, const char *path,
 /* The target has a result to report; 'urgent': its state has changed. */
 void probed_feed_mark(struct probed_feed *feed, struct probed_target *target,
 		      bool urgent);
+
+/* There is a new hint. */
+void probed_feed_hinted(struct probed_feed *feed);
+
+struct probed_feed_stats probed_feed_stats(const struct probed_feed *feed);
 
 /* The target will be freed. */
 void probed_feed_drop(struct probed_feed *feed, struct probed_target *target);

@@ -133,6 +133,24 @@ static void why_print(struct json_object *why, char *out, size_t size)
 	}
 }
 
+static void why_count(struct json_object *why, uint64_t *by)
+{
+	struct json_object_iter member;
+
+	if (!json_object_is_type(why, json_type_object))
+		return;
+	json_object_object_foreachC(why, member)
+	{
+		int64_t n = json_object_get_int64(member.val);
+		size_t i = 0;
+		while (i < PROBED_ROW_OTHER &&
+		       strcmp(member.key, probed_refusal_names[i]) != 0)
+			i++;
+		if (n > 0)
+			by[i] += (uint64_t)n;
+	}
+}
+
 static void reply_fill(struct json_object *object, struct probed_reply *reply)
 {
 	struct json_object *error = json_object_object_get(object, "error");
@@ -145,6 +163,8 @@ static void reply_fill(struct json_object *object, struct probed_reply *reply)
 		.refused = json_object_get_int64(
 			json_object_object_get(object, "refused")),
 	};
+	if (reply->ok)
+		why_count(json_object_object_get(object, "why"), reply->by);
 	if (reply->ok)
 		why_print(json_object_object_get(object, "why"), reply->why,
 			  sizeof(reply->why));

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/slice.h"
+#include "probes-client/probed_stats.h"
 #include "probes-client/probed_target.h"
 
 #define PROBED_BATCH_MAX  60000u /* octets of a line with its newline */
@@ -54,6 +55,7 @@ size_t probed_rows_line(struct probed_rows *rows, const char *node, size_t max,
 struct probed_reply {
 	bool ok;
 	int64_t accepted, refused;
+	uint64_t by[PROBED_REFUSALS]; /* rows refused, by the reason */
 	char why[PROBED_WHY_MAX]; /* "unknown 2, old 1", or the error; or "" */
 };
 

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_run.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "probes-client/probed_engine.h"
 #include "probes-client/probed_feed.h"
+#include "probes-client/probed_hints.h"
+#include "probes-client/probed_listen.h"
 #include "probes-client/probed_load.h"
 #include "probes-client/probed_log.h"
 #include "probes-client/probed_notify.h"
+#include "probes-client/probed_scrape.h"
 
 #define READY_MS  10000u /* a target that hangs must not block booting */
 #define STATUS_MS 500u	 /* between two changes of the status line */
@@ -26,6 +31,11 @@ struct run {
 	uv_timer_t ready, status, watchdog;
 	struct probed_engine *engine;
 	struct probed_feed *feed;
+	struct probed_hints *hints;
+	struct probed_listen *listen;
+	struct probed_scrape *scrape;
+	struct probed_tally *tally; /* of the table in use */
+	uint64_t started_s;
 	size_t n_up, n_down;
 	uint64_t n_missed; /* slots, told in the log */
 	struct probed_gate missed;
@@ -133,6 +143,18 @@ static void missed_log(struct run *run)
 	run->n_missed = n;
 }
 
+/* Services are told apart by their place in the configuration. */
+static void tally_take(struct run *run, const struct probed_target *target,
+		       const struct probed_result *result)
+{
+	const struct config *config = probed_engine_table(run->engine)->config;
+
+	if (result->error == PROBE_OK)
+		probed_histo_take(
+			&run->tally->of[target->service - config->services],
+			result->metric_ms);
+}
+
 static void on_result(void *arg, struct probed_target *target,
 		      const struct probed_result *result,
 		      enum probed_change change)
@@ -147,6 +169,7 @@ static void on_result(void *arg, struct probed_target *target,
 		probed_log_write(&run->log, level, "%s", line);
 	}
 	count(run, target, change);
+	tally_take(run, target, result);
 	missed_log(run);
 	if (probed_engine_is_round(run->engine))
 		probed_feed_mark(run->feed, target, change != PROBED_SAME);
@@ -172,6 +195,27 @@ static void on_round(void *arg)
 	ready_say(run);
 }
 
+static void on_scrape(void *arg, struct probed_metrics *metrics)
+{
+	const struct run *run = arg;
+
+	metrics->version = PROBED_VERSION;
+	metrics->node = run->options->node;
+	metrics->table = probed_engine_table(run->engine);
+	metrics->tally = run->tally;
+	metrics->engine = probed_engine_stats(run->engine);
+	metrics->feed = probed_feed_stats(run->feed);
+	metrics->now_ms = uv_hrtime() / 1000000;
+	metrics->started_s = run->started_s;
+}
+
+static void on_hint(void *arg)
+{
+	struct run *run = arg;
+
+	probed_feed_hinted(run->feed);
+}
+
 /* -- configuration --------------------------------------------------------- */
 
 static const char *socket_of(const struct run *run, const struct config *config)
@@ -194,10 +238,29 @@ static void table_log(const struct run *run, const struct probed_table *table,
 				 run->options->config, run->options->node);
 }
 
+/* The engine takes the table, and the tally of services goes with it. */
+static int table_enter(struct run *run, struct probed_table *table)
+{
+	const struct probed_table *old = probed_engine_table(run->engine);
+	struct probed_tally *before = run->tally;
+
+	run->tally = probed_tally_new(table->config, before,
+				      old != NULL ? old->config : NULL);
+	int rc = run->tally != NULL ? probed_engine_use(run->engine, table)
+				    : -ENOMEM;
+	if (rc == 0) {
+		free(before);
+		return 0;
+	}
+	free(run->tally);
+	run->tally = before;
+	return rc;
+}
+
 /* Puts a table to use; takes it over. */
 static int table_use(struct run *run, struct probed_table *table)
 {
-	int rc = probed_engine_use(run->engine, table);
+	int rc = table_enter(run, table);
 
 	if (rc != 0) {
 		probed_table_free(table);
@@ -211,6 +274,12 @@ static int table_use(struct run *run, struct probed_table *table)
 		probed_feed_tell(run->feed, table);
 	probed_feed_use(run->feed, socket_of(run, table->config),
 			table->config);
+	if (probed_hints_use(run->hints, table->config) != 0)
+		probed_log_write(&run->log, PROBED_ERROR,
+				 "NOTIFY messages are refused: no memory");
+	probed_listen_use(run->listen, table->config);
+	probed_scrape_use(run->scrape, socket_of(run, table->config),
+			  table->config);
 	return 0;
 }
 
@@ -328,8 +397,10 @@ static void stop(struct run *run, const char *why)
 	run->stopping = true;
 	probed_notify("STOPPING=1");
 	probed_log_write(&run->log, PROBED_NOTICE, "ending: %s", why);
+	probed_scrape_close(run->scrape);
 	probed_engine_close(run->engine);
 	probed_feed_close(run->feed);
+	probed_listen_close(run->listen);
 	for (size_t i = 0; i < N_SIGNALS; i++)
 		uv_close((uv_handle_t *)&run->signals[i], NULL);
 	uv_close((uv_handle_t *)&run->ready, NULL);
@@ -389,12 +460,24 @@ static int parts_make(struct run *run)
 {
 	struct probed_watcher watcher = { on_result, on_round, on_gone, run };
 	struct probed_feed_setup setup = { &run->loop, &run->log,
-					   run->options->node };
+					   run->options->node, NULL };
+	struct probed_listen_setup heard = { &run->loop, &run->log, NULL,
+					     on_hint, run };
+	struct probed_scrape_setup scraped = { &run->loop, &run->log, on_scrape,
+					       run };
 	int rc = probed_engine_new(&run->loop, probed_engine_tests_max(),
 				   &watcher, &run->engine);
 
 	if (rc == 0)
+		rc = probed_hints_new(&run->hints);
+	setup.hints = run->hints;
+	heard.hints = run->hints;
+	if (rc == 0)
+		rc = probed_listen_new(&heard, &run->listen);
+	if (rc == 0)
 		rc = probed_feed_new(&setup, &run->feed);
+	if (rc == 0)
+		rc = probed_scrape_new(&scraped, &run->scrape);
 	return rc;
 }
 
@@ -403,6 +486,8 @@ static enum probed_exit serve(struct run *run, struct probed_table *table)
 	if (parts_make(run) != 0) {
 		probed_table_free(table);
 		probed_engine_close(run->engine);
+		probed_listen_close(run->listen);
+		probed_feed_close(run->feed);
 		uv_run(&run->loop, UV_RUN_DEFAULT);
 		probed_log_write(&run->log, PROBED_ERROR, "no memory");
 		return PROBED_TROUBLE;
@@ -424,6 +509,7 @@ static enum probed_exit run_all(struct run *run)
 	struct probed_table *table = NULL;
 
 	probed_log_init(&run->log, run->options->verbose);
+	run->started_s = (uint64_t)time(NULL);
 	if (probed_load(run->options->config, run->options->node, &table,
 			&run->findings) != 0) {
 		findings_log(run);
@@ -439,6 +525,8 @@ static enum probed_exit run_all(struct run *run)
 	}
 	enum probed_exit result = serve(run, table);
 	uv_loop_close(&run->loop);
+	probed_hints_free(run->hints);
+	free(run->tally);
 	return result;
 }
 

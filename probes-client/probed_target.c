@@ -63,12 +63,18 @@ enum probed_change probed_target_take(struct probed_target *target,
 	target->error = result->error;
 	target->metric_ms = result->metric_ms;
 	target->measured_ms = unix_ms;
+	target->tested_ms = now_ms;
+	if (!good)
+		target->n_failed[result->error]++;
 	target->state = follow(target, good);
 	if (target->state == before)
 		return PROBED_SAME;
 	target->was_ms = now_ms - target->since_ms;
 	target->since_ms = now_ms;
-	return before == PROBED_UNTESTED ? PROBED_FIRST : PROBED_CHANGED;
+	if (before == PROBED_UNTESTED)
+		return PROBED_FIRST;
+	target->n_changes++;
+	return PROBED_CHANGED;
 }
 
 const char *probed_state_text(enum probed_state state)

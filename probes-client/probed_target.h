@@ -48,8 +48,11 @@ struct probed_target {
 	enum probe_error error; /* of the newest test */
 	uint32_t metric_ms;	/* of the newest test */
 	uint64_t n_tests;
+	uint64_t n_failed[PROBE_ERRORS]; /* tests, by their error */
+	uint64_t n_changes;		 /* up to down, and down to up */
 	uint64_t run;	     /* tests in a row that ended as the newest did */
 	int64_t measured_ms; /* unix time of the newest test */
+	uint64_t tested_ms;  /* the same, monotonic */
 	uint64_t since_ms;   /* monotonic: when it came into its state */
 	uint64_t was_ms;     /* how long it had been in the state before */
 

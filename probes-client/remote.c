@@ -255,11 +255,12 @@ enum nzctl_exit remote_lookup(const struct nzctl_options *options)
 enum nzctl_exit remote_purge(const struct nzctl_options *options)
 {
 	const char *name = options->argc > 0 ? options->argv[0] : NULL;
+	const char *type = options->argc > 1 ? options->argv[1] : NULL;
 	int n = (name != NULL) + (options->subtree != NULL) +
 		(options->zone != NULL);
 
 	if (n != 1) {
-		fputs("nzctl: purge what? One of NAME, --subtree NAME, "
+		fputs("nzctl: purge what? One of NAME [TYPE], --subtree NAME, "
 		      "--zone NAME_OR_ID\n",
 		      stderr);
 		return NZCTL_USAGE;
@@ -268,8 +269,96 @@ enum nzctl_exit remote_purge(const struct nzctl_options *options)
 	struct json_object *request = request_of(options);
 	struct talk talk;
 	add_text(request, "name", name);
+	add_text(request, "type", type);
 	add_text(request, "subtree", options->subtree);
 	add_text(request, "zone", options->zone);
+	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
+	talk_end(&talk);
+	return result;
+}
+
+/* One line: for people without names of members, for scripts as it came. */
+static void show_entry(struct json_object *entry, bool json)
+{
+	static const char *const members[] = { "name",	"type",	  "kind",
+					       "age_s", "left_s", "bytes",
+					       "hits",	"zone" };
+	const size_t n = sizeof(members) / sizeof(members[0]);
+
+	if (json) {
+		show_json_line(slice_of(json_object_to_json_string_ext(
+			entry, JSON_C_TO_STRING_PLAIN |
+				       JSON_C_TO_STRING_NOSLASHESCAPE)));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const char *text = json_object_get_string(
+			json_object_object_get(entry, members[i]));
+		show_text(stdout, slice_of(text != NULL ? text : "-"));
+		fputc(i + 1 < n ? ' ' : '\n', stdout);
+	}
+}
+
+/* Asks for a page on the connection of the one before. */
+static int next_page(struct talk *talk, const struct nzctl_options *options,
+		     int64_t from)
+{
+	struct json_object *request = request_of(options);
+
+	add_text(request, "zone", options->zone);
+	json_object_object_add(request, "from", json_object_new_int64(from));
+	int rc = dial_send(talk->dial,
+			   slice_of(json_object_to_json_string_ext(
+				   request, JSON_C_TO_STRING_PLAIN)));
+	json_object_put(request);
+	return rc != 0 ? rc : talk_read(talk, true);
+}
+
+/* Shows a page; true: there is another, from '*from' on. */
+static bool show_page(const struct talk *talk, bool json, int64_t *from)
+{
+	struct json_object *list =
+		json_object_object_get(talk->reply, "entries");
+	struct json_object *next = json_object_object_get(talk->reply, "next");
+	size_t n = json_object_is_type(list, json_type_array)
+			   ? json_object_array_length(list)
+			   : 0;
+
+	for (size_t i = 0; i < n; i++)
+		show_entry(json_object_array_get_idx(list, i), json);
+	int64_t at = json_object_get_int64(next);
+	bool more = json_object_is_type(next, json_type_int) && at > *from;
+	*from = at;
+	return more;
+}
+
+enum nzctl_exit remote_dump(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+	struct talk talk;
+	int64_t from = 0;
+
+	add_text(request, "zone", options->zone);
+	enum nzctl_exit result = ask(&talk, options, request, true);
+	while (result == NZCTL_DONE && show_page(&talk, options->json, &from) &&
+	       ferror(stdout) == 0) {
+		int rc = next_page(&talk, options, from);
+		if (rc != 0)
+			result = trouble(options, rc);
+		else if (!json_object_get_boolean(
+				 json_object_object_get(talk.reply, "ok")))
+			result = refused(options, talk.reply);
+	}
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_notify(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+	struct talk talk;
+
+	add_text(request, "zone", options->argv[0]);
 	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
 	talk_end(&talk);
 	return result;

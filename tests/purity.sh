@@ -14,7 +14,9 @@ runtime="$runtime|__(asan|ubsan|tsan|sanitizer|gcov)_.*"
 pure='common/err common/dname common/units common/utf8 common/jsontext
 	common/nameset common/probe
 	gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_draw
-	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight'
+	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
+	cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
+	cacheproxy/delta cacheproxy/delta_names'
 
 objects() {
 	for m in "$@"; do
@@ -47,7 +49,9 @@ pages='mmap|munmap|madvise|sysconf'
 rcu='urcu_bp_.*|cds_lfht_.*|rcu_tsan_anchor'
 check none common/err common/dname common/units common/utf8 common/jsontext
 check none common/nameset common/probe
-check none cacheproxy/wire cacheproxy/zonemap
+check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
+check none cacheproxy/snapshot cacheproxy/snapshot_load
+check none cacheproxy/delta cacheproxy/delta_names
 check none gtm/table gtm/world gtm/world_build gtm/decide
 check log gtm/decide_draw
 check "$rcu|$pages" cacheproxy/store

@@ -46,7 +46,7 @@ static void put(struct store *store, uint32_t i)
 {
 	struct store_key key = key_of(i);
 	struct store_entry *e =
-		store_entry_new(&key, store_hash(store, &key), 200);
+		store_entry_new(&key, store_hash(store, &key), 0, 222);
 
 	if (e == NULL)
 		abort();

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The edge against its origin, over sets of zones and questions.
+"""The edge against its origin.
 
-The sets and their comparer (edgediff.py) are not part of the product:
-NZ_CORPUS names their directory, or ../shared/corpus beside the source.
+'diff' compares them over zones and questions that ../diff makes, and over
+sets of zones and questions; 'diff-first' over the sets alone.  The sets and
+their comparer (edgediff.py) are not part of the product: NZ_CORPUS names
+their directory, or ../shared/corpus beside the source.
 """
 
+import functools
 import json
 import os
 import re
@@ -14,10 +17,17 @@ from harness import (Broken, Lab, Named, Skip, figure)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(1, os.path.dirname(HERE) + '/diff')
+
+import compare as pairs  # noqa: E402 (the path comes first)
+import questions  # noqa: E402
+import zones  # noqa: E402
+
 LOOSE = 'check-names primary ignore; check-integrity no; check-mx ignore;' \
         ' check-mx-cname ignore; check-srv-cname ignore;' \
         ' check-sibling no; check-spf ignore; check-wildcard no;' \
         ' check-dup-records ignore;'
+ENDLESS = ' max-records-per-type 0; max-types-per-name 0;'  # large RRsets
 JOBS = 2
 
 
@@ -71,22 +81,29 @@ def keep(tag, account):
     return os.path.abspath(out)
 
 
-@figure('diff-first', '<=100')
-def diff_first():
+def settings(tag):
+    """(tag, options of named) of each setting that all is compared under."""
+    return [(tag + '-default', ''), (tag + '-full', 'minimal-responses no;')]
+
+
+@functools.lru_cache(None)
+def over_corpus():
+    """Everything in the sets: questions, differences, of these transfers,
+    and lines."""
     place = corpus()
     names = sorted(n for n in os.listdir(place)
                    if os.path.exists('%s/%s/queries.txt' % (place, n)))
-    total = asked = 0
+    total = asked = transfers = 0
     lines = []
     with Lab() as lab:
         for name in names:
-            for setting, options in (('default', ''),
-                                     ('full', 'minimal-responses no;')):
-                tag = '%s-%s' % (name, setting)
+            for tag, options in settings(name):
                 account, unloaded = compare(lab, place, name, options, tag)
                 where = keep(tag, account)
                 total += account['different']
                 asked += account['same'] + account['different']
+                transfers += sum(is_transfer(d['query'])
+                                 for d in account['differences'])
                 fields = ', '.join('%s %d' % f for f in sorted(
                     account['fields'].items(), key=lambda f: -f[1]))
                 lines.append('%s: %d different of %d%s%s' % (
@@ -98,4 +115,84 @@ def diff_first():
     lines.append('%d questions, each asked of the edge as a miss and as a'
                  ' hit; default and "minimal-responses no"' % asked)
     lines.append('differences kept in ' + where)
+    return asked, total, transfers, lines
+
+
+def is_transfer(query):
+    """A line of a set that asks for a transfer.
+
+    named answers these before any hook of a plugin runs: NOTAUTH, for it has
+    no such zone, where an origin that forbids transfers says REFUSED.
+    """
+    return query.split()[1].upper() in ('AXFR', 'IXFR')
+
+
+@figure('diff-first', '<=100')
+def diff_first():
+    _, total, _, lines = over_corpus()
+    return total, lines
+
+
+def start_pair(lab, made, options, tag):
+    """An origin with the generated zones, and its edge."""
+    origin = Named(lab, 'o-' + tag, zones={z.name: z.file for z in made},
+                   options=options + LOOSE + ENDLESS)
+    origin.start()
+    with open(origin.log) as f:
+        unloaded = re.findall(r'zone (\S+)/IN: not loaded', f.read())
+    if unloaded:
+        raise Broken('%s: not loaded: %s' % (tag, ' '.join(unloaded)))
+    edge = Named(lab, 'e-' + tag, edge={z.name.lower(): origin
+                                        for z in made if z.shown},
+                 options=options)
+    edge.start()
+    return origin, edge
+
+
+def over_zones(lab, seed, tag, options, make):
+    """Zones that 'make' makes, under one setting: an Outcome."""
+    where = lab.path('zones-' + tag)
+    os.makedirs(where)
+    made = make(seed, where)
+    origin, edge = start_pair(lab, made, options, tag)
+    asked = questions.make(made, seed + tag, each=1)
+    asked += questions.strange([z for z in made if z.family == 'hosts'])
+    outcome = pairs.compare(
+        pairs.Pair(('127.0.0.1', origin.port), ('127.0.0.1', edge.port)),
+        asked, JOBS)
+    for named in (edge, origin):
+        named.stop()
+    keep(tag, [dict(d._asdict(), question=str(d.question))
+               for d in outcome.differences])
+    return outcome
+
+
+@figure('diff', '<=0')
+def diff():
+    seed = os.environ.get('NZ_DIFF_SEED', '1')
+    total = compared = 0
+    lines = []
+    with Lab() as lab:
+        for tag, options, make in [
+                (*setting, zones.make) for setting in settings('generated')
+        ] + [('root', '', zones.make_root)]:
+            outcome = over_zones(lab, seed, tag, options, make)
+            differ = len({d.question for d in outcome.differences})
+            total += differ
+            compared += outcome.compared
+            lines.append('%s: %d different, %d comparisons (%s)' % (
+                tag, differ, outcome.compared, ', '.join(
+                    '%s %d' % r for r in outcome.rcodes.most_common(5))))
+    if compared < 20000:
+        raise Broken('only %d comparisons' % compared)
+    lines.append('%d comparisons over zones from seed %s (NZ_DIFF_SEED):'
+                 ' the edge twice, and by TCP after TC' % (compared, seed))
+    try:
+        asked, differ, transfers, _ = over_corpus()
+        total += differ - transfers
+        lines.append('sets: %d different of %d questions, and %d transfers,'
+                     ' which are not counted: named refuses them before any'
+                     ' hook runs' % (differ - transfers, asked, transfers))
+    except Skip as why:
+        lines.append('no sets: %s' % why)
     return total, lines

@@ -143,7 +143,27 @@ class Lab:
         return Named(self, name, **kwargs)
 
 
-class Named:
+class Daemon:
+    """What a running process, 'process', has used."""
+
+    process = None
+
+    def cpu_ns(self):
+        """CPU time of all its threads, user and kernel, in nanoseconds."""
+        total = 0
+        for path in glob.glob('/proc/%d/task/*/schedstat'
+                              % self.process.pid):
+            with contextlib.suppress(FileNotFoundError), open(path) as f:
+                total += int(f.read().split()[0])
+        return total
+
+    def resident(self):
+        """Its resident set, in octets."""
+        with open('/proc/%d/statm' % self.process.pid) as f:
+            return int(f.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+
+class Named(Daemon):
     """
     One named.  'zones' maps a zone to its file (primary); 'forward' is a
     named to forward everything to; 'edge' maps edge zones to the named that
@@ -170,7 +190,6 @@ class Named:
         self.port = free_port()
         self.rndc_port = free_port()
         self.stats_port = free_port()
-        self.process = None
         self.serial = 0
         os.makedirs(lab.path(name), exist_ok=True)
         self.socket = lab.path(name, 'control.sock')
@@ -337,15 +356,6 @@ class Named:
     def asked(self, rdtype='A'):
         """Questions of this type that it has received."""
         return self.counters().get('qtypes', {}).get(rdtype, 0)
-
-    def cpu_ns(self):
-        """CPU time of all its threads, user and kernel, in nanoseconds."""
-        total = 0
-        for path in glob.glob('/proc/%d/task/*/schedstat'
-                              % self.process.pid):
-            with contextlib.suppress(FileNotFoundError), open(path) as f:
-                total += int(f.read().split()[0])
-        return total
 
     def udp_drops(self):
         """Packets that the kernel dropped because it did not read them."""

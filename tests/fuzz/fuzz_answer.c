@@ -41,11 +41,19 @@ static void check_form(const struct store_entry *e, const struct store_form *f)
 	}
 	if (wire_map(msg, f->n, &map) != 0)
 		abort();
-	if (map.n_ttls != f->n_ttls ||
-	    memcmp(map.ttl, e->octets + f->ttl, 2u * f->n_ttls) != 0)
+	size_t n_ttls;
+	const uint16_t *ttls = store_form_ttls(e->octets, f, &n_ttls);
+	if (map.n_ttls != n_ttls)
 		abort();
-	for (size_t i = 0; i < f->n_turns; i++)
-		wire_turn(msg, &f->turn[i], 1);
+	for (size_t i = 0; i < n_ttls; i++)
+		if (map.ttl[i] != ttls[n_ttls - 1 - i])
+			abort();
+	const struct wire_turn *set = store_form_turns(e->octets, f);
+	for (size_t i = 0; i < f->n_turns && set[i].offset < f->n; i++) {
+		if (memcmp(&set[i], &map.turn[i], sizeof(set[i])) != 0)
+			abort();
+		wire_turn(msg, &set[i], 1);
+	}
 	wire_age(msg, map.ttl, map.n_ttls, 10, 0, false);
 	if (wire_map(msg, f->n, &map) != 0)
 		abort();
@@ -78,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (answer_make(maker(), &source, &e) != ANSWER_OK)
 		return 0;
 	for (size_t i = 0; i < STORE_FORMS; i++)
-		check_form(e, &e->form[i]);
+		check_form(e, store_form_of(e, (unsigned int)i));
 	store_unref(e);
 	return 0;
 }

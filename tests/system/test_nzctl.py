@@ -128,6 +128,8 @@ def test_json_is_passed_on_as_it_is(path):
     (["lookup", "--zone", "z", "--", "-a", "A"],
      {"command": "lookup", "name": "-a", "type": "A", "zone": "z"}),
     (["purge", "a\\.b.c"], {"command": "purge", "name": "a\\.b.c"}),
+    (["purge", "a", "TXT"], {"command": "purge", "name": "a",
+                             "type": "TXT"}),
     (["purge", "--subtree", "b"], {"command": "purge", "subtree": "b"}),
     (["purge", "--zone", 'q"q'], {"command": "purge", "zone": 'q"q'}),
     (["reload"], {"command": "reload"}),
@@ -247,7 +249,7 @@ def test_output_lost(path, args):
 
 @pytest.mark.parametrize("args", [
     [], ["nope"], ["--nope", "status"], ["status", "x"], ["lookup", "a"],
-    ["lookup", "a", "A", "b"], ["purge"], ["purge", "a", "b"],
+    ["lookup", "a", "A", "b"], ["purge"], ["purge", "a", "b", "c"],
     ["purge", "a", "--zone", "b"], ["purge", "--zone", "a", "--subtree", "b"],
     ["reload", "--zone", "a"], ["status", "--count", "1"],
     ["watch", "--count", "0"], ["watch", "--count", "1.5"],

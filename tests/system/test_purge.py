@@ -13,6 +13,7 @@ import pytest
 from nzlib import (Edge, FakeOrigin, Origin, answer_to, ask, ask_together,
                    rrset, wait_for, zone_of, zone_text)
 from nzlib.ask import make
+from nzlib.edge import control
 from nzlib.zones import RICH, fresh_host, fresh_nothing
 
 
@@ -53,6 +54,75 @@ def test_purge_of_a_name(origin, edge):
     assert asked(origin, edge, two, "x." + one) == []
     edge.nzctl("purge", one.upper() + ".")
     assert asked(origin, edge, one) == [one]
+
+
+def test_purge_of_a_type(origin, edge):
+    name = fresh_host()
+    for rdtype in "A", "TXT", "ANY":
+        ask(edge, name, rdtype, tcp=True)
+    assert edge.nzctl("purge", name, "A")["purged"] == 2  # and ANY
+    assert edge.lookup(name, "A") == "absent"
+    assert edge.lookup(name, "ANY") == "absent"
+    assert edge.lookup(name, "TXT") == "fresh"
+    assert edge.nzctl("purge", name, "TYPE65400")["purged"] == 0
+    edge.nzctl("purge", name, "NOTATYPE", status=(1,))
+    with control(edge) as call:
+        assert not call({"command": "purge", "subtree": name,
+                         "type": "A"})["ok"]
+
+
+def test_purge_counts_and_leaves_the_rest(origin, edge):
+    names = ["b.c.example.org", "www.example.org"]
+    edge.nzctl("purge", "--zone", "example.org")
+    for name in names:
+        ask(edge, name)
+    assert edge.nzctl("purge", "--subtree", "c.example.org")["purged"] == 1
+    assert edge.nzctl("purge", "--zone", "example.org")["purged"] == 1
+    assert edge.nzctl("purge", "--subtree", "org")["purged"] == 0
+    edge.wait_log("purged 1 answers of subtree 'c.example.org'")
+
+
+def dump(edge, *args):
+    text = edge.nzctl("dump", *args, plain=True)
+    return [line.split(" ") for line in text.splitlines()]
+
+
+def test_dump(origin, edge):
+    edge.nzctl("purge", "--zone", "example.org")
+    for name, rdtype in (("www.example.org", "A"), ("www.example.org", "TXT"),
+                         ("no.example.org", "A")):
+        ask(edge, name, rdtype)
+    ask(edge, "www.example.org")
+    rows = {(r[0], r[1]): r[2:] for r in dump(edge, "--zone", "example.org")}
+    assert set(rows) == {("www.example.org", "A"), ("no.example.org", "A"),
+                         ("www.example.org", "TXT")}
+    kind, age, left, size, hits, zone = rows["www.example.org", "A"]
+    assert (kind, hits, zone) == ("positive", "1", "example.org")
+    assert 290 <= int(age) + int(left) <= 300 and 150 < int(size) < 1000
+    assert rows["no.example.org", "A"][0] == "nxdomain"
+    assert rows["www.example.org", "TXT"][0] == "nodata"
+    edge.nzctl("dump", "--zone", "not.here", status=(1,))
+
+
+def test_dump_in_pages():
+    n = 2000
+    text = zone_text("* A 192.0.2.1")
+    with Origin({"many.test": text}) as o, \
+            Edge({"many.test": zone_of(o)}) as e:
+        names = {f"h{i}.many.test" for i in range(n)}
+        ask_together(e, [make(name) for name in names])
+        assert {row[0] for row in dump(e)} == names
+        with control(e) as call:
+            first = call({"command": "dump"})
+            assert len(first["entries"]) < 600 and first["next"] > 0
+            one = first["entries"][0]
+            # what an entry costs beyond its messages
+            assert 0 < one["bytes"] - one["wire"] <= 160
+            assert one["state"] == "fresh"
+            assert not call({"command": "dump", "from": -1})["ok"]
+            assert not call({"command": "dump", "from": "x"})["ok"]
+            end = call({"command": "dump", "from": 1 << 60})
+            assert end["entries"] == [] and "next" not in end
 
 
 def test_purge_of_a_subtree(origin, edge):

@@ -95,7 +95,7 @@ static void has_defaults(void **state)
 	assert_int_equal(zone->ttl_max_s, 86400);
 	assert_int_equal(zone->ttl_negative_max_s, 3600);
 	assert_int_equal(zone->stale_s, 86400);
-	assert_false(zone->prefetch);
+	assert_true(zone->prefetch);
 	assert_int_equal(zone->line, 1);
 	assert_int_equal(zone->n_origins, 1);
 

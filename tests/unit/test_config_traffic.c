@@ -342,6 +342,26 @@ static void keeps_the_feed(void **state)
 	config_free(config);
 }
 
+static void keeps_where_metrics_are(void **state)
+{
+	struct config *config = good("{\"version\":1}");
+
+	(void)state;
+	assert_int_equal(config->n_metrics, 0);
+	config_free(config);
+	config = good("{\"version\":1,\"metrics\":{\"address\":["
+		      "\"127.0.0.1\",\"::\"]}}");
+	const struct sockaddr_in *v4 = (const void *)&config->metrics[0];
+	const struct sockaddr_in6 *v6 = (const void *)&config->metrics[1];
+	assert_int_equal(config->n_metrics, 2);
+	assert_int_equal(v4->sin_family, AF_INET);
+	assert_int_equal(v4->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+	assert_int_equal(v4->sin_port, htons(CONFIG_METRICS_PORT));
+	assert_int_equal(v6->sin6_family, AF_INET6);
+	assert_int_equal(v6->sin6_port, htons(CONFIG_METRICS_PORT));
+	config_free(config);
+}
+
 /* A list is still there after blocks with lists of their own. */
 static void keeps_lists_over_nested_blocks(void **state)
 {
@@ -447,6 +467,7 @@ int main(void)
 		cmocka_unit_test(keeps_domains),
 		cmocka_unit_test(finds_a_contact_for_a_long_domain),
 		cmocka_unit_test(keeps_the_feed),
+		cmocka_unit_test(keeps_where_metrics_are),
 		cmocka_unit_test(keeps_lists_over_nested_blocks),
 		cmocka_unit_test(does_not_mind_the_order),
 		cmocka_unit_test(survives_duplicates),

@@ -249,22 +249,49 @@ static void *worker(void *arg)
 	return clients;
 }
 
+static void resume_all(struct flight_waiter *w)
+{
+	while (w != NULL) {
+		struct client *c = (struct client *)w;
+		w = w->next;
+		atomic_fetch_add(&c->resumed, 1);
+	}
+}
+
 static void land_all(void)
 {
 	struct submitted *s = atomic_exchange(&top, NULL);
 
 	while (s != NULL) {
 		struct submitted *next = atomic_load(&s->next);
-		struct flight_waiter *w = flight_land(table, s->flight);
-		while (w != NULL) {
-			struct client *c = (struct client *)w;
-			w = w->next;
-			atomic_fetch_add(&c->resumed, 1);
-		}
+		resume_all(flight_release(table, s->flight));
+		resume_all(flight_land(table, s->flight));
 		free(s->flight);
 		free(s);
 		s = next;
 	}
+}
+
+/* Those released are no longer there; the flight still is. */
+static void released(void **state)
+{
+	struct store_key key = key_of(1, 'a', 1);
+	uint64_t hash = hash_of(&key);
+	struct flight_waiter first = { 0 }, second = { 0 };
+	struct flight *f = make(&key);
+
+	(void)state;
+	assert_true(flight_join(table, hash, f, &first));
+	assert_ptr_equal(flight_release(table, f), &first);
+	assert_null(first.flight);
+	assert_false(flight_leave(table, &first));
+	assert_null(flight_release(table, f));
+	assert_true(flight_underway(table, hash, &key));
+	assert_true(flight_join_existing(table, hash, &key, &second));
+	assert_int_equal(flight_count(table), 1);
+	assert_ptr_equal(flight_land(table, f), &second);
+	assert_false(flight_underway(table, hash, &key));
+	free(f);
 }
 
 static void each_is_resumed_once(void **state)
@@ -304,8 +331,11 @@ static void each_is_resumed_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_flight_for_all),	 TEST(nobody_waits),
-		TEST(other_questions_fly_alone), TEST(detached),
+		TEST(one_flight_for_all),
+		TEST(nobody_waits),
+		TEST(other_questions_fly_alone),
+		TEST(detached),
+		TEST(released),
 		TEST(each_is_resumed_once),
 	};
 

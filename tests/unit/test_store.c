@@ -59,7 +59,7 @@ static struct store_entry *make(const struct store_key *key, size_t extra,
 				enum store_kind kind)
 {
 	uint64_t hash = store_hash(store, key);
-	struct store_entry *e = store_entry_new(key, hash, extra);
+	struct store_entry *e = store_entry_new(key, hash, 0, key->n + extra);
 
 	assert_non_null(e);
 	e->kind = (uint8_t)kind;
@@ -107,7 +107,7 @@ static void checks_limits(void **state)
 	store_free(NULL);
 
 	struct store_key key = key_of(1, 1, 1);
-	assert_null(store_entry_new(&key, 0, STORE_EXTRA_MAX + 1));
+	assert_null(store_entry_new(&key, 0, 0, STORE_EXTRA_MAX + 1));
 }
 
 static void finds_what_was_put(void **state)
@@ -123,8 +123,7 @@ static void finds_what_was_put(void **state)
 	assert_non_null(e);
 	assert_int_equal(e->qtype, 1);
 	assert_int_equal(e->name_n, 18);
-	assert_int_equal(store_entry_body(e), 24);
-	assert_memory_equal(e->octets, a.name, 18);
+	assert_memory_equal(store_name(e), a.name, 18);
 	assert_null(find(&aaaa));
 	assert_null(find(&other));
 	put(&aaaa);
@@ -175,7 +174,7 @@ static void replaces(void **state)
 	assert_int_equal(stats().entries, 1);
 	assert_int_equal(stats().replaced, 1);
 	reclaim();
-	assert_memory_equal(old->octets, key.name, key.n); /* still ours */
+	assert_memory_equal(store_name(old), key.name, key.n); /* still ours */
 	store_unref(old);
 }
 
@@ -187,7 +186,7 @@ static uint64_t sum_bytes(uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		struct store_key key = key_of(1, i, 1);
 		struct store_entry *e = find(&key);
-		sum += e != NULL ? e->size_bytes : 0;
+		sum += e != NULL ? e->size_units * 16u : 0;
 	}
 	return sum;
 }
@@ -219,7 +218,7 @@ static void one_too_big(void **state)
 
 	(void)state;
 	put(&a);
-	put_kind(&b, STORE_EXTRA_MAX, STORE_POSITIVE);
+	put_kind(&b, STORE_EXTRA_MAX - b.n, STORE_POSITIVE);
 	assert_null(find(&b));
 	assert_true(stats().bytes <= MIB);
 }
@@ -453,7 +452,7 @@ static _Atomic bool may_miss;
 /* Each octet of the body says what the first does: one put's work. */
 static void check_entry(const struct store_entry *e)
 {
-	const uint8_t *body = e->octets + store_entry_body(e);
+	const uint8_t *body = e->octets + e->name_n;
 
 	for (size_t i = 1; i < 64; i++)
 		if (body[i] != body[0])
@@ -500,7 +499,7 @@ static void write_once(uint32_t i)
 		store_purge_name(store, 1, key.name, key.n);
 	} else {
 		struct store_entry *e = make(&key, 64, STORE_POSITIVE);
-		memset(e->octets + store_entry_body(e), (int)i, 64);
+		memset(e->octets + e->name_n, (int)i, 64);
 		store_put(store, e);
 		store_unref(e);
 	}
@@ -550,6 +549,36 @@ static void readers_while_the_table_shrinks(void **state)
 	store = small;
 }
 
+static bool is_even(void *arg, const struct store_entry *e)
+{
+	(*(unsigned int *)arg)++;
+	return (store_name(e)[8] - '0') % 2 == 0;
+}
+
+static void walks_in_slices(void **state)
+{
+	struct store_walk walk = { .at = 0 };
+	unsigned int seen = 0;
+	unsigned int slices = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++) {
+		struct store_key key = key_of(1, i, 1);
+		put(&key);
+	}
+	while (!store_walk(store, &walk, 100, is_even, &seen))
+		slices++;
+	assert_int_equal(slices, (stats().buckets + 99) / 100);
+	assert_int_equal(seen, 100);
+	assert_int_equal(walk.withdrawn, 50);
+	assert_int_equal(stats().entries, 50);
+	struct store_key odd = key_of(1, 7, 1);
+	struct store_key other = key_of(1, 7, 28);
+	assert_int_equal(store_purge_type(store, &other), 0);
+	assert_int_equal(store_purge_type(store, &odd), 1);
+	assert_null(find(&odd));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -569,6 +598,7 @@ int main(void)
 		TEST(many_types_of_one_name),
 		TEST(purges),
 		TEST(sweeps),
+		TEST(walks_in_slices),
 		TEST(readers_and_a_writer),
 		TEST(readers_while_the_table_shrinks),
 	};

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/fresh.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dns/name.h>
+#include <dns/result.h>
+
+#include <json-c/json.h>
+
+#include "plugin/control.h"
+#include "plugin/fresh_int.h"
+#include "plugin/jsonadd.h"
+#include "plugin/log.h"
+
+#define GAP_MS	     1000u /* between looks at one zone, on average */
+#define BURST	     4u	   /* looks that may follow each other at once */
+#define RETRY_MAX_MS 60000u
+#define ROUND_MAX    32u /* looks begun in one tick */
+
+/* -- zones ------------------------------------------------------------- */
+
+static struct fresh_zone *watch(struct engine *e, struct zone *zone)
+{
+	struct fresh_zone *fz = zone->state->fresh;
+
+	if (fz == NULL) {
+		fz = calloc(1, sizeof(*fz));
+		if (fz == NULL)
+			return NULL;
+		fz->state = zone->state;
+		fz->next = e->fresh->zones;
+		e->fresh->zones = fz;
+		zone->state->fresh = fz;
+	}
+	fz->zone = zone;
+	return fz;
+}
+
+static void zone_free(struct fresh_zone *fz)
+{
+	if (fz->keys != NULL)
+		dns_tsigkeyring_detach(&fz->keys);
+	free(fz);
+}
+
+static bool wants_key(const struct config_zone *zone)
+{
+	for (size_t i = 0; i < zone->n_origins; i++)
+		if (zone->origins[i].key.n > 0)
+			return true;
+	return false;
+}
+
+/* A zone whose origins want a key that nobody has shown yet has to wait. */
+static bool may_ask(const struct fresh_zone *fz)
+{
+	return fz->zone != NULL &&
+	       (fz->keys != NULL || !wants_key(fz->zone->config));
+}
+
+static uint64_t poll_ms(const struct fresh_zone *fz)
+{
+	return fz->zone != NULL ? fz->zone->config->poll_s * UINT64_C(1000) : 0;
+}
+
+/* Forgets those that are no longer configured; who is busy goes later. */
+static void sweep(struct engine *e)
+{
+	struct fresh_zone **at = &e->fresh->zones;
+
+	while (*at != NULL) {
+		struct fresh_zone *fz = *at;
+		if (fz->marked || (fz->zone == NULL && fz->busy)) {
+			fz->marked = false;
+			at = &fz->next;
+			continue;
+		}
+		if (fz->state != NULL) {
+			fz->state->fresh = NULL;
+			atomic_store(&fz->state->serial, 0);
+		}
+		fz->state = NULL;
+		fz->zone = NULL;
+		if (fz->busy) {
+			at = &fz->next;
+			continue;
+		}
+		*at = fz->next;
+		zone_free(fz);
+	}
+}
+
+void fresh_configured(struct engine *e, struct snapshot *s)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct zone *zone = &s->zone[i];
+		struct fresh_zone *fz = zone->state->fresh;
+		bool wanted = zone->config->poll_s > 0 ||
+			      s->config->n_notify > 0 || fz != NULL;
+		bool is_new = fz == NULL;
+		if (wanted)
+			fz = watch(e, zone);
+		if (fz == NULL)
+			continue;
+		fz->marked = true;
+		/* a zone that has been served may have answers of any age */
+		if (is_new)
+			fz->early =
+				atomic_load(
+					&zone->state->counters[COUNT_ASKED]) >
+				0;
+		if (!fz->known || poll_ms(fz) > 0)
+			fz->due_ms = now_ms;
+	}
+	sweep(e);
+	fresh_tick(e);
+}
+
+struct dns_tsigkey *fresh_key(const struct fresh_zone *fz,
+			      const struct dname *name)
+{
+	dns_name_t key_name = DNS_NAME_INITEMPTY;
+	isc_region_t region = { (unsigned char *)name->wire, name->n };
+	dns_tsigkey_t *key = NULL;
+
+	if (fz->keys == NULL)
+		return NULL;
+	dns_name_fromregion(&key_name, &region);
+	if (dns_tsigkey_find(&key, &key_name, NULL, fz->keys) != ISC_R_SUCCESS)
+		return NULL;
+	return key;
+}
+
+/* -- when -------------------------------------------------------------- */
+
+static uint64_t backoff_ms(uint32_t times)
+{
+	uint64_t ms = times < 7 ? (uint64_t)GAP_MS << times : RETRY_MAX_MS;
+
+	return ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
+}
+
+/* Now, if the last looks are long enough ago; else then. */
+static void look_soon(struct engine *e, struct fresh_zone *fz)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t spare_ms = (uint64_t)(BURST - 1) * GAP_MS;
+
+	if (fz->busy || !may_ask(fz))
+		return; /* fresh_checked() or fresh_asked() will see to it */
+	if (fz->paid_ms > now_ms + spare_ms) {
+		fz->due_ms = fz->paid_ms - spare_ms;
+		return;
+	}
+	fz->paid_ms = (fz->paid_ms > now_ms ? fz->paid_ms : now_ms) + GAP_MS;
+	fz->due_ms = 0;
+	fz->hint = false;
+	fresh_check(e, fz);
+}
+
+void fresh_checked(struct engine *e, struct fresh_zone *fz, bool failed,
+		   bool lagging)
+{
+	static struct log_gate gate;
+	uint64_t now_ms = clock_now_ms();
+
+	fz->busy = false;
+	if (fz->zone == NULL || e->fresh->stopping)
+		return; /* the next sweep() or fresh_free() has it */
+	fz->fails = failed ? fz->fails + 1 : 0;
+	fz->lags = lagging ? fz->lags + 1 : 0;
+	if (failed) {
+		fz->due_ms = now_ms + backoff_ms(fz->fails - 1);
+		log_limited(&gate, process_now_s(e->process), ISC_LOG_WARNING,
+			    "zone '%s': no origin tells its serial: asking "
+			    "again later",
+			    fz->zone->config->id);
+		return;
+	}
+	if (lagging)
+		fz->due_ms = now_ms + backoff_ms(fz->lags - 1);
+	else if (poll_ms(fz) > 0)
+		fz->due_ms = now_ms + poll_ms(fz);
+	if (fz->hint)
+		look_soon(e, fz);
+}
+
+void fresh_tick(struct engine *e)
+{
+	struct fresh *f = e->fresh;
+	uint64_t now_ms = clock_now_ms();
+	size_t begun = 0;
+
+	for (struct fresh_zone *fz = f->zones;
+	     fz != NULL && begun < ROUND_MAX && !f->stopping; fz = fz->next) {
+		if (fz->due_ms == 0 || fz->due_ms > now_ms || fz->busy ||
+		    !may_ask(fz))
+			continue;
+		look_soon(e, fz);
+		begun++;
+	}
+}
+
+void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys)
+{
+	struct fresh_zone *fz = zone->state->fresh;
+
+	if (fz == NULL || e->fresh->stopping)
+		return;
+	if (keys != NULL && keys != fz->keys) {
+		if (fz->keys != NULL)
+			dns_tsigkeyring_detach(&fz->keys);
+		dns_tsigkeyring_attach(keys, &fz->keys);
+	}
+	if (fz->known)
+		return;
+	fz->early = true;
+	if (fz->fails == 0 || fz->hint)
+		look_soon(e, fz);
+}
+
+uint64_t fresh_serial(const struct zone *zone)
+{
+	return atomic_load(&zone->state->serial);
+}
+
+void fresh_restored(struct zone *zone, uint64_t saved)
+{
+	struct fresh_zone *fz = zone->state->fresh;
+	bool first = fz != NULL && !fz->known && !fz->early;
+
+	if (fz == NULL)
+		return; /* not watched: TTLs alone bound what was saved */
+	if (first && (saved & FRESH_SERIAL) != 0) {
+		fz->known = true;
+		fz->serial = (uint32_t)saved;
+		fz->seen = fz->serial;
+		atomic_store(&fz->state->serial, saved);
+	} else { /* of any version, as far as is known */
+		fz->known = false;
+		fz->early = true;
+	}
+	fz->due_ms = clock_now_ms();
+}
+
+/* -- the command ------------------------------------------------------- */
+
+static bool is_meant(const struct zone *zone, const char *id,
+		     const struct dname *name)
+{
+	return strcmp(zone->config->id, id) == 0 ||
+	       (name != NULL && dname_equal(&zone->config->name, name));
+}
+
+static void hint(struct engine *e, struct zone *zone)
+{
+	bool is_new = zone->state->fresh == NULL;
+	struct fresh_zone *fz = watch(e, zone);
+
+	if (fz == NULL)
+		return;
+	if (is_new)
+		fz->early = true;
+	fz->hints++;
+	fz->hint = true;
+	look_soon(e, fz);
+}
+
+void fresh_handle(struct engine *e, struct control_client *client,
+		  struct json_object *request)
+{
+	struct snapshot *s = e->snapshot;
+	const char *id = member(request, "zone");
+	const char *from = member(request, "from");
+	struct dname name;
+	size_t zones = 0;
+
+	if (id == NULL) {
+		control_reply_error(client, "notify wants a zone");
+		return;
+	}
+	bool is_name = dname_parse(slice_of(id), &name) == 0;
+	for (size_t i = 0; s != NULL && i < s->n; i++) {
+		if (!is_meant(&s->zone[i], id, is_name ? &name : NULL))
+			continue;
+		hint(e, &s->zone[i]);
+		zones++;
+	}
+	if (zones == 0) {
+		control_reply_error(client, "no zone '%.300s'", id);
+		return;
+	}
+	log_write(ISC_LOG_DEBUG(1), "zone '%s': told of a change by '%.64s'",
+		  id, from != NULL ? from : "nzctl");
+	struct json_object *reply = json_object_new_object();
+	json_object_object_add(reply, "zones", json_object_new_uint64(zones));
+	control_reply(client, reply);
+}
+
+struct json_object *fresh_status(const struct zone *zone)
+{
+	const struct fresh_zone *fz = zone->state->fresh;
+
+	if (fz == NULL)
+		return NULL;
+	struct json_object *o = json_object_new_object();
+	json_object_object_add(o, "serial",
+			       fz->known ? json_object_new_int64(fz->seen)
+					 : NULL);
+	json_object_object_add(o, "oldest",
+			       fz->known ? json_object_new_int64(fz->serial)
+					 : NULL);
+	add_number(o, "hints", fz->hints);
+	add_number(o, "checks", fz->checks);
+	add_number(o, "transfers", fz->transfers);
+	add_number(o, "whole", fz->wholes);
+	add_number(o, "dropped", fz->dropped);
+	add_bool(o, "busy", fz->busy);
+	return o;
+}
+
+/* -- life -------------------------------------------------------------- */
+
+int fresh_new(struct engine *e)
+{
+	e->fresh = calloc(1, sizeof(*e->fresh));
+	if (e->fresh == NULL)
+		return -ENOMEM;
+	int rc = fresh_walk_init(e);
+	if (rc != 0) {
+		free(e->fresh);
+		e->fresh = NULL;
+	}
+	return rc;
+}
+
+void fresh_stop(struct engine *e)
+{
+	struct fresh *f = e->fresh;
+
+	f->stopping = true;
+	while (f->moving != NULL)
+		xfr_cancel(f->moving->xfr);
+	fresh_walk_stop(e);
+}
+
+void fresh_free(struct engine *e)
+{
+	struct fresh *f = e->fresh;
+
+	while (f->zones != NULL) {
+		struct fresh_zone *next = f->zones->next;
+		zone_free(f->zones);
+		f->zones = next;
+	}
+	free(f);
+	e->fresh = NULL;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * persist - the cache outlives named: saved every 'cache.snapshot' and at the
+ * last plugin_destroy into the state directory (cache.snapshot, whole or not
+ * at all), read back at the start.
+ *
+ * The worker saves: it walks the store as any reader does, so neither the
+ * engine nor a query waits for it.  What is read is put back by the engine in
+ * slices of a millisecond.  A purge by an operator takes the file away before
+ * it is answered, or a crash could bring back what was purged.
+ */
+#include "plugin/engine.h"
+
+#define PERSIST_NAME "cache.snapshot"
+
+/*
+ * Reads the snapshot for the first configuration that is in force; once a
+ * process, after engine_configure().  Blocks for reading it.
+ */
+void persist_restore(struct process *p, struct snapshot *s);
+
+/* Engine: begins to save if it is time. */
+void persist_tick(struct engine *e, uint32_t now_s);
+
+/* The last thing: no engine and no worker run any more. */
+void persist_save_last(struct process *p);
+
+/*
+ * Engine: no snapshot that was begun before now may be read again.  Runs
+ * 'then' on the engine's thread when that is certain.
+ */
+void persist_spoil(struct engine *e, struct job *then);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * purge - the command of that name: forgets answers by name, by name and type,
+ * by subtree or by zone.
+ *
+ * Engine thread.  What means a walk of the store is done in slices of a
+ * quarter of a millisecond, other work in between; the reply comes when it is
+ * done.  What is asked after the reply is never answered with what was asked
+ * before the command.
+ */
+#include "plugin/engine.h"
+
+struct control_client;
+struct json_object;
+
+void purge_handle(struct engine *e, struct control_client *client,
+		  struct json_object *request);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/probed_ask.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probes-client/probed_plugin.h"
+
+#define NESTING_MAX 32
+#define ROOM_FIRST  65536u
+#define REQUEST_MAX 32
+
+/* A connection; it outlives its end until the loop lets go of it. */
+struct talk {
+	uv_pipe_t pipe;
+	uv_connect_t connect;
+	uv_write_t writes[2]; /* of the two requests */
+	char out[2][REQUEST_MAX];
+	struct probed_ask *ask; /* NULL: given up */
+	char *in;
+	size_t n_in, room;
+};
+
+struct probed_ask {
+	uv_loop_t *loop;
+	uv_timer_t timer;
+	probed_asked asked;
+	void *arg;
+	struct talk *talk; /* NULL: nothing is under way */
+	struct json_object *status;
+	char path[CONFIG_SOCKET_MAX + 1];
+};
+
+static void talk_free(uv_handle_t *handle)
+{
+	struct talk *talk = handle->data;
+
+	free(talk->in);
+	free(talk);
+}
+
+static void talk_close(struct probed_ask *ask)
+{
+	struct talk *talk = ask->talk;
+
+	ask->talk = NULL;
+	if (talk == NULL)
+		return;
+	talk->ask = NULL;
+	uv_close((uv_handle_t *)&talk->pipe, talk_free);
+}
+
+/* With the status, if it was had. */
+static void finish(struct probed_ask *ask, struct json_object *servers)
+{
+	struct json_object *status = ask->status;
+
+	ask->status = NULL;
+	uv_timer_stop(&ask->timer);
+	talk_close(ask);
+	ask->asked(ask->arg, status, servers);
+	json_object_put(status);
+	json_object_put(servers);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+	finish(timer->data, NULL);
+}
+
+static void on_written(uv_write_t *write, int rc)
+{
+	struct talk *talk = write->data;
+
+	if (rc != 0 && talk->ask != NULL)
+		finish(talk->ask, NULL);
+}
+
+static void request_send(struct talk *talk, const char *command)
+{
+	size_t which = talk->ask->status != NULL;
+	uv_write_t *write = &talk->writes[which];
+	char *out = talk->out[which];
+	int n = snprintf(out, REQUEST_MAX, "{\"command\":\"%s\"}\n", command);
+
+	assert(n > 0 && n < REQUEST_MAX);
+	uv_buf_t buf = uv_buf_init(out, (unsigned)n);
+	write->data = talk;
+	if (uv_write(write, (uv_stream_t *)&talk->pipe, &buf, 1, on_written) !=
+	    0)
+		finish(talk->ask, NULL);
+}
+
+/* A reply that says "ok": the caller's reference, or NULL. */
+static struct json_object *reply_parse(const char *p, size_t n)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(NESTING_MAX);
+	if (tokener == NULL)
+		return NULL;
+
+	struct json_object *reply = json_tokener_parse_ex(tokener, p, (int)n);
+	bool whole =
+		json_tokener_get_error(tokener) == json_tokener_success &&
+		json_object_is_type(reply, json_type_object) &&
+		json_object_get_boolean(json_object_object_get(reply, "ok"));
+	json_tokener_free(tokener);
+	if (whole)
+		return reply;
+	json_object_put(reply);
+	return NULL;
+}
+
+/* A line is there. */
+static void reply_take(struct talk *talk, size_t n)
+{
+	struct probed_ask *ask = talk->ask;
+	struct json_object *reply = reply_parse(talk->in, n);
+
+	talk->n_in = 0;
+	if (ask->status != NULL || reply == NULL) {
+		finish(ask, reply);
+		return;
+	}
+	ask->status = reply;
+	uint64_t servers = probed_plugin_servers(reply);
+	if (servers == 0 || servers > PROBED_SERVERS_SHOWN_MAX)
+		finish(ask, NULL);
+	else
+		request_send(talk, "servers");
+}
+
+/* More room, twice as much each time; what does not fit is no reply. */
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct talk *talk = handle->data;
+	size_t room = talk->room == 0 ? ROOM_FIRST : 2 * talk->room;
+
+	(void)suggested;
+	if (room > PROBED_REPLY_MAX)
+		room = PROBED_REPLY_MAX;
+	if (talk->n_in == talk->room && room > talk->room) {
+		char *in = realloc(talk->in, room);
+		if (in != NULL) {
+			talk->in = in;
+			talk->room = room;
+		}
+	}
+	*buf = uv_buf_init(talk->in + talk->n_in,
+			   (unsigned)(talk->room - talk->n_in));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct talk *talk = stream->data;
+
+	if (talk->ask == NULL || n == 0)
+		return;
+	if (n < 0) {
+		finish(talk->ask, NULL);
+		return;
+	}
+	char *end = memchr(buf->base, '\n', (size_t)n);
+	talk->n_in += (size_t)n;
+	if (end != NULL)
+		reply_take(talk, (size_t)(end - talk->in));
+}
+
+static void on_connect(uv_connect_t *connect, int rc)
+{
+	struct talk *talk = connect->data;
+
+	if (talk->ask == NULL)
+		return;
+	if (rc == 0)
+		rc = uv_read_start((uv_stream_t *)&talk->pipe, on_room,
+				   on_read);
+	if (rc == 0)
+		request_send(talk, "status");
+	else
+		finish(talk->ask, NULL);
+}
+
+void probed_ask_start(struct probed_ask *ask)
+{
+	struct talk *talk = calloc(1, sizeof(*talk));
+
+	assert(ask->talk == NULL);
+	if (talk == NULL) {
+		finish(ask, NULL);
+		return;
+	}
+	talk->ask = ask;
+	uv_pipe_init(ask->loop, &talk->pipe, 0);
+	talk->pipe.data = talk;
+	talk->connect.data = talk;
+	ask->talk = talk;
+	uv_update_time(ask->loop);
+	uv_timer_start(&ask->timer, on_late, PROBED_ASK_MS, 0);
+	uv_pipe_connect(&talk->connect, &talk->pipe, ask->path, on_connect);
+}
+
+int probed_ask_new(uv_loop_t *loop, probed_asked asked, void *arg,
+		   struct probed_ask **askp)
+{
+	struct probed_ask *ask = calloc(1, sizeof(*ask));
+	if (ask == NULL)
+		return -ENOMEM;
+
+	ask->loop = loop;
+	ask->asked = asked;
+	ask->arg = arg;
+	uv_timer_init(loop, &ask->timer);
+	ask->timer.data = ask;
+	*askp = ask;
+	return 0;
+}
+
+void probed_ask_use(struct probed_ask *ask, const char *path)
+{
+	size_t n = strlen(path);
+
+	assert(n < sizeof(ask->path));
+	memcpy(ask->path, path, n + 1);
+}
+
+static void ask_free(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void probed_ask_close(struct probed_ask *ask)
+{
+	if (ask == NULL)
+		return;
+	talk_close(ask);
+	json_object_put(ask->status);
+	ask->status = NULL;
+	uv_close((uv_handle_t *)&ask->timer, ask_free);
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/probed_plugin_int.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N(table)     (sizeof(table) / sizeof((table)[0]))
+#define ORIGINS_MAX  1000u
+#define ORIGIN_TEXT  80 /* octets of "[ADDRESS]:PORT/TRANSPORT#N" */
+#define HOSTNAME_MAX 1000u
+
+static size_t shown(struct json_object *list, size_t max)
+{
+	size_t n = list != NULL ? json_object_array_length(list) : 0;
+
+	return n < max ? n : max;
+}
+
+static uint64_t left_out(uint64_t all, size_t n)
+{
+	return all > n ? all - n : 0;
+}
+
+/* -- zones ------------------------------------------------------------------
+ */
+
+static const struct plugin_help zone_helps[] = {
+	{ "queries", "Questions of clients." },
+	{ "hits", "Questions answered from memory." },
+	{ "misses", "Questions for which an origin had to be asked." },
+	{ "coalesced", "Questions that waited for one already asked." },
+	{ "stale", "Questions answered with what was past its time." },
+	{ "failures", "Questions that could not be answered." },
+	{ "refused", "Questions refused by access rules." },
+	{ "limited", "Answers held back by rate limiting." },
+	{ "overload", "Questions for which no client more could wait." },
+	{ "raw", "Answers sent as stored." },
+	{ "rendered", "Answers rendered anew." },
+	{ "asked", "Questions put to origins." },
+	{ "stored", "Answers of origins that were kept." },
+	{ "bad", "Answers of origins that were not usable." },
+	{ "steered", "Answers of origins with decided addresses in them." },
+	{ "prefetched", "Questions put to origins before the answer's time "
+			"was over." },
+};
+
+/* What is known of a zone's changes; not of every zone. */
+static const struct plugin_series fresh_series[] = {
+	{ "serial", "nearzone_zone_serial",
+	  "Serial that the zone's answers were brought to.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "hints", "nearzone_zone_hints_total",
+	  "Hints that the zone had changed.", PROBED_COUNTER, PLUGIN_PLAIN },
+	{ "checks", "nearzone_zone_checks_total",
+	  "Times that the origins were asked for the serial.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+	{ "transfers", "nearzone_zone_transfers_total",
+	  "Differences fetched from origins.", PROBED_COUNTER, PLUGIN_PLAIN },
+	{ "whole", "nearzone_zone_whole_drops_total",
+	  "Changes for which the whole zone was dropped.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+	{ "dropped", "nearzone_zone_dropped_total",
+	  "Answers dropped because the zone had changed.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+};
+
+static void put_fresh(struct probed_expo *expo, struct json_object *zones,
+		      size_t n)
+{
+	for (size_t k = 0; k < N(fresh_series); k++) {
+		const struct plugin_series *series = &fresh_series[k];
+		probed_expo_family(expo, series->kind, series->name,
+				   series->help);
+		for (size_t i = 0; i < n; i++) {
+			struct json_object *zone =
+				json_object_array_get_idx(zones, i);
+			const char *id = plugin_text(zone, "id");
+			uint64_t value;
+			if (id != NULL &&
+			    plugin_number(plugin_object(zone, "fresh"),
+					  series->key, &value))
+				probed_expo_number(
+					expo, PROBED_LABELS({ "zone", id }),
+					value);
+		}
+	}
+}
+
+void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
+		      struct probed_omitted *omitted)
+{
+	struct json_object *zones = plugin_list(s, "zones");
+	struct plugin_each each = {
+		.n = shown(zones, PROBED_ZONES_SHOWN_MAX),
+		.before = "nearzone_zone_",
+		.member = "counters",
+		.id = "id",
+		.label = "zone",
+		.helps = zone_helps,
+		.n_helps = N(zone_helps),
+	};
+	uint64_t all = each.n;
+
+	plugin_put_counters(expo, "nearzone_", plugin_object(s, "counters"),
+			    zone_helps, N(zone_helps));
+	(void)plugin_number(plugin_object(s, "config"), "zones", &all);
+	omitted->zones = left_out(all, each.n);
+	if (each.n == 0)
+		return;
+	plugin_put_each(expo, zones, &each);
+	put_fresh(expo, zones, each.n);
+}
+
+/* -- origins ----------------------------------------------------------------
+ */
+
+static const struct plugin_series origin_series[] = {
+	{ "up", "nearzone_origin_up",
+	  "Whether the origin is thought to answer.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "srtt_us", "nearzone_origin_srtt_seconds",
+	  "Smoothed time that the origin takes to answer.", PROBED_GAUGE,
+	  PLUGIN_MICRO },
+	{ "connections", "nearzone_origin_connections",
+	  "Connections to the origin.", PROBED_GAUGE, PLUGIN_PLAIN },
+	{ "in_flight", "nearzone_origin_in_flight",
+	  "Questions that the origin has not answered yet.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "sent", "nearzone_origin_sent_total", "Questions sent to the origin.",
+	  PROBED_COUNTER, PLUGIN_PLAIN },
+	{ "answered", "nearzone_origin_answered_total",
+	  "Questions that the origin answered.", PROBED_COUNTER, PLUGIN_PLAIN },
+	{ "timeouts", "nearzone_origin_timeouts_total",
+	  "Questions that the origin did not answer in time.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+	{ "failures", "nearzone_origin_failures_total",
+	  "Connections to the origin that failed.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+	{ "bad", "nearzone_origin_bad_total",
+	  "Answers of the origin that were not usable.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+};
+
+/* The labels of all origins; "" : none.  One machine may be there twice, with
+ * other settings: then a number makes the difference. */
+struct origin_names {
+	size_t n;
+	char text[ORIGINS_MAX][ORIGIN_TEXT];
+};
+
+static void origin_name(struct origin_names *names, struct json_object *origin)
+{
+	char *out = names->text[names->n++];
+	const char *address = plugin_text(origin, "address");
+	const char *transport = plugin_text(origin, "transport");
+	uint64_t port = 0;
+	unsigned twins = 0;
+
+	out[0] = '\0';
+	if (address == NULL || transport == NULL ||
+	    !plugin_number(origin, "port", &port))
+		return;
+	bool v6 = strchr(address, ':') != NULL;
+	char plain[ORIGIN_TEXT - 12];
+	snprintf(plain, sizeof(plain), "%s%.46s%s:%" PRIu64 "/%.8s",
+		 v6 ? "[" : "", address, v6 ? "]" : "", port % 65536,
+		 transport);
+	size_t length = strlen(plain);
+	for (size_t i = 0; i + 1 < names->n; i++)
+		twins += strncmp(names->text[i], plain, length) == 0 &&
+			 (names->text[i][length] == '\0' ||
+			  names->text[i][length] == '#');
+	if (twins == 0)
+		snprintf(out, ORIGIN_TEXT, "%s", plain);
+	else
+		snprintf(out, ORIGIN_TEXT, "%s#%u", plain, twins + 1);
+}
+
+void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
+			struct probed_omitted *omitted)
+{
+	struct json_object *origins = plugin_list(s, "origins");
+	size_t n = shown(origins, ORIGINS_MAX);
+	struct origin_names *names = calloc(1, sizeof(*names));
+
+	if (names == NULL)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		origin_name(names, json_object_array_get_idx(origins, i));
+	for (size_t k = 0; k < N(origin_series) && n > 0; k++) {
+		const struct plugin_series *series = &origin_series[k];
+		probed_expo_family(expo, series->kind, series->name,
+				   series->help);
+		for (size_t i = 0; i < n; i++) {
+			uint64_t value;
+			if (names->text[i][0] != '\0' &&
+			    plugin_number(json_object_array_get_idx(origins, i),
+					  series->key, &value))
+				plugin_put_value(
+					expo,
+					PROBED_LABELS(
+						{ "origin", names->text[i] }),
+					series, value);
+		}
+	}
+	if (origins != NULL)
+		omitted->origins =
+			left_out(json_object_array_length(origins), n);
+	free(names);
+}
+
+/* -- traffic ----------------------------------------------------------------
+ */
+
+static const struct plugin_help host_helps[] = {
+	{ "decisions", "Decisions for clients." },
+	{ "backup", "Decisions that took backup servers." },
+	{ "hidden", "Decisions that took hidden servers." },
+	{ "fail", "Decisions with every server failed." },
+	{ "nodata", "Decisions without an address to give." },
+	{ "servfail", "Decisions to answer SERVFAIL." },
+	{ "extra", "Decisions for other parts of an answer." },
+	{ "exposed", "Answers that showed a zone's own records instead." },
+};
+
+static void put_sums(struct probed_expo *expo, struct json_object *traffic)
+{
+	static const struct plugin_series series[] = {
+		{ "decisions", "nearzone_traffic_decisions_total",
+		  "Decisions for clients, all hostnames.", PROBED_COUNTER,
+		  PLUGIN_PLAIN },
+		{ "backup", "nearzone_traffic_backup_total",
+		  "Decisions that took backup servers, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "hidden", "nearzone_traffic_hidden_total",
+		  "Decisions that took hidden servers, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "fail", "nearzone_traffic_fail_total",
+		  "Decisions with every server failed, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "nodata", "nearzone_traffic_nodata_total",
+		  "Decisions without an address to give, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "servfail", "nearzone_traffic_servfail_total",
+		  "Decisions to answer SERVFAIL, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "extra", "nearzone_traffic_extra_total",
+		  "Decisions for other parts of an answer, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "exposed", "nearzone_traffic_exposed_total",
+		  "Answers that showed a zone's own records, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "other", "nearzone_traffic_other_total",
+		  "Answers in declared domains that are no decisions.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "servers", "nearzone_servers",
+		  "Servers in the configuration.", PROBED_GAUGE, PLUGIN_PLAIN },
+		{ "drained", "nearzone_servers_drained",
+		  "Servers taken out of service by hand.", PROBED_GAUGE,
+		  PLUGIN_PLAIN },
+	};
+
+	plugin_put(expo, traffic, series, N(series));
+}
+
+/* An object's members as one family, told apart by a label. */
+static void put_split(struct probed_expo *expo, struct json_object *in,
+		      const char *label, const char *const *keys)
+{
+	for (; *keys != NULL; keys++) {
+		uint64_t value;
+		if (plugin_number(in, *keys, &value))
+			probed_expo_number(
+				expo, PROBED_LABELS({ label, *keys }), value);
+	}
+}
+
+static void put_feed(struct probed_expo *expo, struct json_object *traffic)
+{
+	static const struct plugin_series series[] = {
+		{ "batches", "nearzone_feed_batches_total",
+		  "Batches of results that the plugin was sent.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "rows", "nearzone_feed_rows_total",
+		  "Results that the plugin was sent.", PROBED_COUNTER,
+		  PLUGIN_PLAIN },
+		{ "accepted", "nearzone_feed_accepted_rows_total",
+		  "Results that the plugin took.", PROBED_COUNTER,
+		  PLUGIN_PLAIN },
+	};
+	static const char *const reasons[] = { "unknown", "future",    "old",
+					       "value",	  "malformed", NULL };
+	struct json_object *feed = plugin_object(traffic, "feed");
+	struct json_object *last = NULL;
+
+	plugin_put(expo, feed, series, N(series));
+	probed_expo_family(expo, PROBED_COUNTER,
+			   "nearzone_feed_refused_rows_total",
+			   "Results that the plugin refused, by the reason.");
+	put_split(expo, feed, "reason", reasons);
+	if (feed == NULL || !json_object_object_get_ex(feed, "last_s", &last))
+		return;
+	double age_s = json_object_get_double(last);
+	probed_expo_family(expo, PROBED_GAUGE,
+			   "nearzone_feed_last_batch_age_seconds",
+			   "Time since the plugin was last sent a batch.");
+	if (age_s >= 0 && age_s < 1e12)
+		probed_expo_milli(expo, PROBED_NO_LABELS,
+				  (uint64_t)(age_s * 1000));
+}
+
+static void put_pops(struct probed_expo *expo, struct json_object *traffic)
+{
+	struct json_object *pops = plugin_list(traffic, "pops");
+	size_t n = shown(pops, PROBED_SERVERS_SHOWN_MAX);
+
+	probed_expo_family(expo, PROBED_COUNTER, "nearzone_pop_given_total",
+			   "Addresses of the POP's servers in answers.");
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *pop = json_object_array_get_idx(pops, i);
+		const char *id = plugin_text(pop, "pop");
+		uint64_t value;
+		if (id != NULL && plugin_number(pop, "given", &value))
+			probed_expo_number(expo, PROBED_LABELS({ "pop", id }),
+					   value);
+	}
+}
+
+void plugin_put_traffic(struct probed_expo *expo, struct json_object *s,
+			struct probed_omitted *omitted)
+{
+	static const char *const states[] = { "up", "down", "stale", "unknown",
+					      NULL };
+	struct json_object *traffic = plugin_object(s, "traffic");
+	struct json_object *names = plugin_list(traffic, "names");
+	struct plugin_each each = {
+		.n = shown(names, HOSTNAME_MAX),
+		.before = "nearzone_hostname_",
+		.member = "counts",
+		.id = "name",
+		.label = "hostname",
+		.helps = host_helps,
+		.n_helps = N(host_helps),
+	};
+	uint64_t all = each.n;
+
+	if (traffic == NULL)
+		return;
+	put_sums(expo, traffic);
+	probed_expo_family(expo, PROBED_GAUGE, "nearzone_tests",
+			   "Services at addresses of servers, by their state "
+			   "as the plugin sees it.");
+	put_split(expo, traffic, "state", states);
+	put_feed(expo, traffic);
+	put_pops(expo, traffic);
+	(void)plugin_number(traffic, "hostnames", &all);
+	omitted->hostnames = left_out(all, each.n);
+	if (each.n > 0)
+		plugin_put_each(expo, names, &each);
+}
+
+/* -- servers ----------------------------------------------------------------
+ */
+
+/* How many tests of a server are in that state. */
+static uint64_t tests_in(struct json_object *server, const char *state)
+{
+	struct json_object *tests = plugin_list(server, "tests");
+	size_t n = tests != NULL ? json_object_array_length(tests) : 0;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *is = plugin_text(
+			json_object_array_get_idx(tests, i), "state");
+		count += is != NULL && strcmp(is, state) == 0;
+	}
+	return count;
+}
+
+typedef void (*put_server)(struct probed_expo *expo, struct json_object *server,
+			   const char *id, const char *pop);
+
+static void put_given(struct probed_expo *expo, struct json_object *server,
+		      const char *id, const char *pop)
+{
+	uint64_t value;
+
+	if (plugin_number(server, "given", &value))
+		probed_expo_number(
+			expo, PROBED_LABELS({ "server", id }, { "pop", pop }),
+			value);
+}
+
+static void put_drained(struct probed_expo *expo, struct json_object *server,
+			const char *id, const char *pop)
+{
+	const char *state = plugin_text(server, "state");
+
+	if (state != NULL)
+		probed_expo_number(
+			expo, PROBED_LABELS({ "server", id }, { "pop", pop }),
+			strcmp(state, "drained") == 0);
+}
+
+static void put_tests(struct probed_expo *expo, struct json_object *server,
+		      const char *id, const char *pop)
+{
+	static const char *const states[] = { "up", "down", "stale",
+					      "unknown" };
+
+	for (size_t i = 0; i < N(states); i++)
+		probed_expo_number(expo,
+				   PROBED_LABELS({ "server", id },
+						 { "pop", pop },
+						 { "state", states[i] }),
+				   tests_in(server, states[i]));
+}
+
+void plugin_put_servers(struct probed_expo *expo, struct json_object *s,
+			struct json_object *servers,
+			struct probed_omitted *omitted)
+{
+	static const struct {
+		enum probed_kind kind;
+		const char *name, *help;
+		put_server put;
+	} all[] = {
+		{ PROBED_COUNTER, "nearzone_server_given_total",
+		  "Addresses of the server in answers.", put_given },
+		{ PROBED_GAUGE, "nearzone_server_drained",
+		  "Whether the server is out of service by hand.",
+		  put_drained },
+		{ PROBED_GAUGE, "nearzone_server_tests",
+		  "Services at the server's addresses, by their state.",
+		  put_tests },
+	};
+	struct json_object *list = plugin_list(servers, "servers");
+	size_t n = shown(list, PROBED_SERVERS_SHOWN_MAX);
+	uint64_t total = n;
+
+	(void)plugin_number(plugin_object(s, "traffic"), "servers", &total);
+	omitted->servers = left_out(total, n);
+	for (size_t k = 0; k < N(all); k++) {
+		probed_expo_family(expo, all[k].kind, all[k].name, all[k].help);
+		for (size_t i = 0; i < n; i++) {
+			struct json_object *o =
+				json_object_array_get_idx(list, i);
+			const char *id = plugin_text(o, "server");
+			const char *pop = plugin_text(o, "pop");
+			if (id != NULL && pop != NULL)
+				all[k].put(expo, o, id, pop);
+		}
+	}
+}

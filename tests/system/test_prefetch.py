@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Answers renewed before their time is over, and stale ones for those who
+would wait too long."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from nzlib import Edge, Origin, ask, ede, wait_for, zone_of, zone_text
+from nzlib.base import patience
+
+ZONE = """
+short 4 A 192.0.2.1
+rare 4 A 192.0.2.2
+slow 1 A 192.0.2.3
+still 1 A 192.0.2.4
+"""
+
+
+@pytest.fixture
+def origin():
+    with Origin({"example.com": zone_text(ZONE)}) as o:
+        yield o
+
+
+def counters(edge):
+    return edge.status()["counters"]
+
+
+def keep_asking(edge, name, seconds, gap_s=0.2, until=None):
+    """The TTLs of the answers."""
+    ttls = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not (until and until()):
+        ttls.append(ask(edge, name).answer[0].ttl)
+        time.sleep(gap_s)
+    return ttls
+
+
+def test_what_is_asked_often_is_never_a_miss_again(origin):
+    with Edge({"example.com": zone_of(origin, prefetch=True)}) as e:
+        ask(e, "short.example.com")
+        before = counters(e)
+        keep_asking(e, "short.example.com", 60, until=lambda: counters(e)[
+            "prefetched"] >= before["prefetched"] + 3)
+        after = counters(e)
+        assert after["misses"] == before["misses"]
+        assert after["stale"] == before["stale"]
+        assert after["prefetched"] >= before["prefetched"] + 3
+        # one question for each
+        assert (after["asked"] - before["asked"]
+                == after["prefetched"] - before["prefetched"])
+
+
+def test_what_is_asked_once_is_not_renewed(origin):
+    with Edge({"example.com": zone_of(origin, prefetch=True)}) as e:
+        ask(e, "rare.example.com")
+        e.wait_state("rare.example.com", "A", "stale", "expired")
+        assert counters(e)["prefetched"] == 0
+        ask(e, "rare.example.com")
+        assert counters(e)["misses"] == 2
+
+
+def test_without_prefetch(origin):
+    with Edge({"example.com": zone_of(origin, prefetch=False)}) as e:
+        keep_asking(e, "short.example.com", 60, until=lambda: counters(e)[
+            "misses"] >= 2)
+        assert counters(e)["prefetched"] == 0
+
+
+def test_a_renewal_brings_the_new_answer(origin):
+    with Edge({"example.com": zone_of(origin, prefetch=True)}) as e:
+        for _ in range(3):
+            ask(e, "short.example.com")
+        origin.change("example.com", zone_text(ZONE.replace("192.0.2.1",
+                                                            "192.0.2.9"),
+                                               serial=2))
+        wait_for(lambda: ask(e, "short.example.com").answer[0][0].address
+                 == "192.0.2.9", "the new answer", 10)
+        assert counters(e)["misses"] == 1
+
+
+def test_stale_for_those_who_would_wait(origin):
+    """The origin is there, and does not answer."""
+    zone = zone_of(origin, **{"client-timeout": "300ms", "prefetch": False})
+    zone["origins"][0]["timeout"] = "8s"
+    with Edge({"example.com": zone}) as e:
+        ask(e, "slow.example.com", payload=1232)
+        e.wait_state("slow.example.com", "A", "stale")
+        os.kill(origin.process.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            r = ask(e, "slow.example.com", payload=1232)
+            took = time.monotonic() - began
+            assert ede(r) == [3] and r.answer[0].ttl == 30
+            assert 0.25 < took < patience(4)
+            # and at once, while the question is still on its way
+            began = time.monotonic()
+            assert ede(ask(e, "slow.example.com", payload=1232)) == [3]
+            assert time.monotonic() - began < took + patience(0.2)
+        finally:
+            os.kill(origin.process.pid, signal.SIGCONT)
+        # what was asked for then is kept
+        wait_for(lambda: not ede(ask(e, "slow.example.com", payload=1232)),
+                 "a fresh answer", 10)
+
+
+def test_nothing_stale_means_waiting(origin):
+    zone = zone_of(origin, stale=0, **{"client-timeout": "100ms"})
+    with Edge({"example.com": zone}) as e:
+        os.kill(origin.process.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(Exception, match="timed out"):
+                ask(e, "still.example.com", seconds=0.5)
+        finally:
+            os.kill(origin.process.pid, signal.SIGCONT)
+        wait_for(lambda: e.lookup("still.example.com") == "fresh",
+                 "the answer", 10)

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "probes-client/probed_metrics.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include <cmocka.h>
+
+#include "probes-client/probed_plugin.h"
+
+#define TEXT_MAX (1u << 20)
+
+/* What was written, as a string; the caller frees it. */
+static char *text_of(struct probed_expo *expo)
+{
+	char *text = calloc(1, expo->n + 1);
+
+	assert_non_null(text);
+	if (expo->n > 0)
+		memcpy(text, expo->text, expo->n);
+	probed_expo_fini(expo);
+	return text;
+}
+
+static void is_text(struct probed_expo *expo, const char *want)
+{
+	char *text = text_of(expo);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+/* -- the format -------------------------------------------------------------
+ */
+
+static void writes_samples(void **state)
+{
+	struct probed_expo expo;
+
+	(void)state;
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_expo_family(&expo, PROBED_GAUGE, "a", "Not written.");
+	probed_expo_family(&expo, PROBED_COUNTER, "b_total", "Some.");
+	probed_expo_number(&expo, PROBED_NO_LABELS, 0);
+	probed_expo_number(&expo, PROBED_LABELS({ "x", "1" }, { "y", "" }),
+			   UINT64_MAX);
+	probed_expo_family(&expo, PROBED_GAUGE, "c_seconds", "Others.");
+	probed_expo_milli(&expo, PROBED_NO_LABELS, 0);
+	probed_expo_milli(&expo, PROBED_NO_LABELS, 45);
+	probed_expo_milli(&expo, PROBED_NO_LABELS, 12345);
+	probed_expo_micro(&expo, PROBED_NO_LABELS, 1000001);
+	is_text(&expo, "# HELP b_total Some.\n"
+		       "# TYPE b_total counter\n"
+		       "b_total 0\n"
+		       "b_total{x=\"1\",y=\"\"} 18446744073709551615\n"
+		       "# HELP c_seconds Others.\n"
+		       "# TYPE c_seconds gauge\n"
+		       "c_seconds 0.000\n"
+		       "c_seconds 0.045\n"
+		       "c_seconds 12.345\n"
+		       "c_seconds 1.000001\n");
+}
+
+static void escapes_values(void **state)
+{
+	struct probed_expo expo;
+
+	(void)state;
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_expo_family(&expo, PROBED_GAUGE, "a", "A.");
+	probed_expo_number(&expo, PROBED_LABELS({ "v", "q\"b\\n\nz" }), 1);
+	probed_expo_number(&expo, PROBED_LABELS({ "v", "\xc3\xa4" }), 2);
+	probed_expo_number(&expo, PROBED_LABELS({ "v", "\xc3z\xff" }), 3);
+	is_text(&expo, "# HELP a A.\n# TYPE a gauge\n"
+		       "a{v=\"q\\\"b\\\\n\\nz\"} 1\n"
+		       "a{v=\"\xc3\xa4\"} 2\n"
+		       "a{v=\"?z?\"} 3\n");
+}
+
+/* A line for which there is no room is not begun. */
+static void stays_in_bounds(void **state)
+{
+	const char *whole = "# HELP a A.\n# TYPE a gauge\na 1\n";
+
+	(void)state;
+	for (size_t max = 0; max <= strlen(whole) + 4; max++) {
+		struct probed_expo expo;
+		probed_expo_init(&expo, max);
+		probed_expo_family(&expo, PROBED_GAUGE, "a", "A.");
+		probed_expo_number(&expo, PROBED_NO_LABELS, 1);
+		probed_expo_number(&expo, PROBED_NO_LABELS, 2);
+		size_t lines = max < strlen(whole)	 ? 0
+			       : max < strlen(whole) + 4 ? 1
+							 : 2;
+		assert_int_equal(expo.lost, 2 - lines);
+		assert_int_equal(expo.n,
+				 lines == 0 ? 0
+					    : strlen(whole) + 4 * (lines - 1));
+		probed_expo_fini(&expo);
+	}
+}
+
+static void writes_histograms(void **state)
+{
+	struct probed_histo histo = { .sum_ms = 0 };
+	struct probed_expo expo;
+
+	(void)state;
+	probed_histo_take(&histo, 0);
+	probed_histo_take(&histo, 1);
+	probed_histo_take(&histo, 2);
+	probed_histo_take(&histo, 10000);
+	probed_histo_take(&histo, 10001);
+	assert_int_equal(probed_histo_count(&histo), 5);
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_expo_family(&expo, PROBED_HISTOGRAM, "h", "H.");
+	probed_expo_histo(&expo, PROBED_LABELS({ "s", "x" }), &histo);
+	char *text = text_of(&expo);
+	assert_non_null(strstr(text, "h_bucket{s=\"x\",le=\"0.001\"} 2\n"
+				     "h_bucket{s=\"x\",le=\"0.002\"} 3\n"));
+	assert_non_null(strstr(text, "h_bucket{s=\"x\",le=\"10.0\"} 4\n"
+				     "h_bucket{s=\"x\",le=\"+Inf\"} 5\n"
+				     "h_sum{s=\"x\"} 20.004\n"
+				     "h_count{s=\"x\"} 5\n"));
+	free(text);
+}
+
+/* -- the side-car's own -----------------------------------------------------
+ */
+
+static const struct config_service services[] = {
+	{ .id = "a", .rise = 1, .fall = 1 },
+	{ .id = "b", .rise = 1, .fall = 1 },
+	{ .id = "c", .rise = 1, .fall = 1 },
+};
+
+static void shows_targets(void **state)
+{
+	struct config config = { .services = services, .n_services = 3 };
+	struct probed_target target = { .server = "srv",
+					.address_text = "192.0.2.1",
+					.service = &services[1] };
+	struct probed_target twin = target;
+	struct probed_target *targets[] = { &target, &twin };
+	struct probed_table table = { .config = &config,
+				      .targets = targets,
+				      .n = 2 };
+	struct probed_result up = { .metric_ms = 12 };
+	struct probed_result down = { .error = PROBE_REFUSED,
+				      .metric_ms = PROBE_METRIC_FAILED };
+	struct probed_metrics metrics = { .table = &table, .now_ms = 5000 };
+	struct probed_expo expo;
+
+	(void)state;
+	probed_target_take(&target, &up, 1000, 1);
+	probed_target_take(&target, &down, 2000, 2);
+	probed_target_take(&target, &up, 3500, 3);
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_metrics_put_targets(&expo, &metrics);
+	char *text = text_of(&expo);
+#define L "{server=\"srv\",address=\"192.0.2.1\",service=\"b\""
+	assert_non_null(strstr(text, "\nnearzone_probe_up" L "} 1\n#"));
+	assert_non_null(strstr(text, "\nnearzone_probe_last_duration_seconds" L
+				     "} 0.012\n"));
+	assert_non_null(strstr(text,
+			       "\nnearzone_probe_last_result_age_seconds" L
+			       "} 1.500\n"));
+	assert_non_null(
+		strstr(text, "\nnearzone_probe_tests_total" L "} 3\n#"));
+	assert_non_null(
+		strstr(text, "\nnearzone_probe_transitions_total" L "} 2\n"));
+	assert_non_null(strstr(text, "\nnearzone_probe_failures_total" L
+				     ",error=\"connection refused\"} 1\n"));
+	assert_null(strstr(text, "timed out"));
+#undef L
+	free(text);
+}
+
+static void keeps_the_tally(void **state)
+{
+	struct config old = { .services = services, .n_services = 2 };
+	struct config new = { .services = services + 1, .n_services = 2 };
+	struct probed_tally *first = probed_tally_new(&old, NULL, NULL);
+
+	(void)state;
+	assert_non_null(first);
+	probed_histo_take(&first->of[0], 7);
+	probed_histo_take(&first->of[1], 8);
+	struct probed_tally *second = probed_tally_new(&new, first, &old);
+	assert_non_null(second);
+	assert_int_equal(second->n, 2);
+	assert_int_equal(second->of[0].sum_ms, 8); /* "b" */
+	assert_int_equal(second->of[1].sum_ms, 0); /* "c" */
+	free(first);
+	free(second);
+}
+
+/* -- the plugin's -----------------------------------------------------------
+ */
+
+static char *plugin_text_of(const char *status, const char *servers,
+			    struct probed_omitted *omitted)
+{
+	struct json_object *a =
+		status != NULL ? json_tokener_parse(status) : NULL;
+	struct json_object *b =
+		servers != NULL ? json_tokener_parse(servers) : NULL;
+	struct probed_expo expo;
+
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_plugin_put(&expo, a, b, omitted);
+	json_object_put(a);
+	json_object_put(b);
+	return text_of(&expo);
+}
+
+static void shows_a_plugin(void **state)
+{
+	struct probed_omitted omitted;
+
+	(void)state;
+	char *text = plugin_text_of(
+		"{\"ok\":true,\"status\":{\"version\":\"1\",\"bind\":\"9\","
+		"\"config\":{\"state\":\"ok\",\"zones\":3},"
+		"\"counters\":{\"queries\":7,\"new_one\":1,\"Bad\":2,"
+		"\"minus\":-1},"
+		"\"zones\":[{\"id\":\"a\",\"counters\":{\"hits\":5},"
+		"\"fresh\":{\"serial\":null,\"hints\":2}},"
+		"{\"id\":\"b\",\"counters\":{\"hits\":6}}],"
+		"\"origins\":[{\"address\":\"::1\",\"port\":53,"
+		"\"transport\":\"tcp\",\"up\":true,\"srtt_us\":1500},"
+		"{\"address\":\"::1\",\"port\":53,\"transport\":\"tcp\","
+		"\"up\":false},{\"address\":\"::1\",\"port\":5,"
+		"\"transport\":\"tcp\",\"up\":true},{}],"
+		"\"traffic\":{\"hostnames\":1,\"servers\":1,\"decisions\":9,"
+		"\"feed\":{\"rows\":4,\"old\":1,\"last_s\":0.25},"
+		"\"names\":[{\"name\":\"www\",\"counts\":{\"decisions\":9}}]}}"
+		"}",
+		"{\"servers\":[{\"server\":\"s\",\"pop\":\"p\",\"given\":3,"
+		"\"state\":\"drained\",\"tests\":[{\"state\":\"up\"},"
+		"{\"state\":\"up\"},{\"state\":\"down\"},7]}]}",
+		&omitted);
+	static const char *const wanted[] = {
+		"\nnearzone_up 1\n",
+		"\nnearzone_build_info{version=\"1\",bind=\"9\"} 1\n",
+		"\nnearzone_config_ok 1\n",
+		"\nnearzone_queries_total 7\n",
+		"\nnearzone_new_one_total 1\n",
+		"\nnearzone_zone_hits_total{zone=\"a\"} 5\n"
+		"nearzone_zone_hits_total{zone=\"b\"} 6\n",
+		"\nnearzone_zone_hints_total{zone=\"a\"} 2\n",
+		"\nnearzone_origin_up{origin=\"[::1]:53/tcp\"} 1\n"
+		"nearzone_origin_up{origin=\"[::1]:53/tcp#2\"} 0\n"
+		"nearzone_origin_up{origin=\"[::1]:5/tcp\"} 1\n#",
+		"\nnearzone_origin_srtt_seconds{origin=\"[::1]:53/tcp\"} "
+		"0.001500\n",
+		"\nnearzone_hostname_decisions_total{hostname=\"www\"} 9\n",
+		"\nnearzone_feed_refused_rows_total{reason=\"old\"} 1\n",
+		"\nnearzone_feed_last_batch_age_seconds 0.250\n",
+		"\nnearzone_server_given_total{server=\"s\",pop=\"p\"} 3\n",
+		"\nnearzone_server_drained{server=\"s\",pop=\"p\"} 1\n",
+		"\nnearzone_server_tests{server=\"s\",pop=\"p\",state=\"up\"} "
+		"2\n",
+	};
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		assert_non_null(strstr(text, wanted[i]));
+	assert_null(strstr(text, "Bad"));
+	assert_null(strstr(text, "minus"));
+	assert_null(strstr(text, "serial"));
+	assert_int_equal(omitted.zones, 1);
+	assert_int_equal(omitted.hostnames, 0);
+	assert_int_equal(omitted.servers, 0);
+	free(text);
+}
+
+/* Whatever it says, nothing but series comes of it. */
+static void bears_nonsense(void **state)
+{
+	static const char *const replies[] = {
+		"[]",
+		"{\"status\":[]}",
+		"{\"status\":{\"config\":[],\"cache\":7,\"counters\":\"x\","
+		"\"zones\":{},\"origins\":[1,null,[]],\"traffic\":[],"
+		"\"control\":null,\"conflicts\":3}}",
+		"{\"status\":{\"zones\":[1,{\"id\":2,\"counters\":{\"a\":1}}],"
+		"\"traffic\":{\"names\":[[]],\"pops\":[{\"pop\":1}],"
+		"\"feed\":{\"last_s\":\"soon\"}}}}",
+		"{\"status\":{\"zones\":[{\"id\":\"z\",\"counters\":7}],"
+		"\"traffic\":{\"names\":[{\"name\":\"n\",\"counts\":[]}],"
+		"\"feed\":{\"last_s\":-1}}}}",
+	};
+	struct probed_omitted omitted;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		free(plugin_text_of(replies[i], replies[i], &omitted));
+	char *text = plugin_text_of(NULL, NULL, &omitted);
+	assert_non_null(strstr(text, "\nnearzone_up 0\n"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_samples),
+		cmocka_unit_test(escapes_values),
+		cmocka_unit_test(stays_in_bounds),
+		cmocka_unit_test(writes_histograms),
+		cmocka_unit_test(shows_targets),
+		cmocka_unit_test(keeps_the_tally),
+		cmocka_unit_test(shows_a_plugin),
+		cmocka_unit_test(bears_nonsense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

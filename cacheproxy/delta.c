@@ -25,6 +25,7 @@ enum {
 	STAR_MATTERS = 128,  /* its wildcard is beside a name that may .. */
 	STAR_ABSENT = 256,   /* and does not exist */
 	PROOF_CHANGED = 512, /* its NSEC or NSEC3 record changed */
+	STAR_GREW = 1024,    /* its wildcard has more of some type, no less */
 };
 
 /* A name with something known of it. */
@@ -45,6 +46,8 @@ struct delta {
 	/* hashes of records that wildcards lost, a set of its own */
 	uint64_t *lost; /* 0: free */
 	size_t n_lost, lost_slots;
+	uint64_t n_steps;
+	bool is_signed; /* there are signatures in it */
 	uint8_t apex_types[TYPES / 8];
 	struct delta_names names;
 };
@@ -242,7 +245,21 @@ static int note_step(struct delta *d, struct node *node, bool added)
 	return 0;
 }
 
-/* The wildcard 'name' changed: its closest encloser is told. */
+/* Stands among the lost for: of 'type', wildcard 'star' lost some this step. */
+static uint64_t step_mark(const struct delta *d, const struct node *star,
+			  uint16_t type)
+{
+	return XXH3_64bits_withSeed(&d->n_steps, sizeof(d->n_steps),
+				    star->hash ^ type) |
+	       1;
+}
+
+/*
+ * The wildcard 'name' changed: its closest encloser is told.  Answers made
+ * from what it lost are known by that.  In an unsigned zone those that are
+ * merely not all of it any more are not; where there are signatures, the old
+ * one is lost too.
+ */
 static int note_star(struct delta *d, const struct delta_record *r,
 		     const uint8_t *name, bool added)
 {
@@ -253,12 +270,16 @@ static int note_star(struct delta *d, const struct delta_record *r,
 	if (rc != 0)
 		return rc;
 	above->flags |= STAR_CHANGED;
-	if (added)
+	if (added) { /* what a step adds comes after what it removes */
+		if (!d->is_signed && !lost_has(d, step_mark(d, above, r->type)))
+			above->flags |= STAR_GREW;
 		return 0;
+	}
 	struct delta_rdata rdata = { r->rdata, r->rdata_n, 0, r->rdata_n };
 	if (!delta_hash(r->type, &rdata, &hash))
 		return -EINVAL;
-	return lost_add(d, hash);
+	rc = lost_add(d, step_mark(d, above, r->type));
+	return rc != 0 ? rc : lost_add(d, hash);
 }
 
 /*
@@ -309,6 +330,7 @@ int delta_add(struct delta *d, const struct delta_record *r, bool added)
 	int rc = need(d, name.wire, name.n, &node);
 	if (rc != 0)
 		return rc;
+	d->is_signed |= r->type == DELTA_RRSIG;
 	d->owners += (node->flags & (CHANGED | PROOF_CHANGED)) == 0;
 	node->flags |= is_proof(type) ? PROOF_CHANGED : CHANGED;
 	if (is_cut(d, name.n, type))
@@ -352,6 +374,7 @@ void delta_step(struct delta *d)
 		node->flags &= (uint16_t) ~(CAME_HERE | WENT_HERE);
 	}
 	d->n_step = 0;
+	d->n_steps++;
 }
 
 size_t delta_wildcards(const struct delta *d, size_t max,
@@ -453,7 +476,8 @@ static bool above_touched(const struct delta *d, const struct delta_name *name,
 	if ((node->flags & CUTS) != 0)
 		return true;
 	if ((node->flags & STAR_CHANGED) != 0 &&
-	    (name->record == DELTA_NONE || from_lost(d, name)))
+	    (name->record == DELTA_NONE || (node->flags & STAR_GREW) != 0 ||
+	     from_lost(d, name)))
 		return true;
 	return !is_apex(d, n) && (node->flags & (MAY_COME | MAY_GO)) != 0 &&
 	       star_beside(d, above, n);

@@ -274,7 +274,7 @@ static bool same_hash_name(uint64_t a, uint64_t b)
 	return (a ^ b) << (64 - TYPE_SHIFT) == 0;
 }
 
-struct store_entry *store_find(struct store *store, const struct store_key *key,
+struct store_entry *store_peek(struct store *store, const struct store_key *key,
 			       uint64_t hash)
 {
 	struct store_entry *e = follow(bucket_of(store, hash));
@@ -282,6 +282,14 @@ struct store_entry *store_find(struct store *store, const struct store_key *key,
 	while (e != NULL && !(e->hash == hash && e->qtype == key->qtype &&
 			      same_name(e, key->zone, key->name, key->n)))
 		e = follow(&e->next);
+	return e;
+}
+
+struct store_entry *store_find(struct store *store, const struct store_key *key,
+			       uint64_t hash)
+{
+	struct store_entry *e = store_peek(store, key, hash);
+
 	if (e == NULL)
 		return NULL;
 	/* Lost updates do no harm, so no read-modify-write. */
@@ -508,12 +516,8 @@ size_t store_purge_name(struct store *store, uint64_t zone, const uint8_t *name,
 
 size_t store_purge_type(struct store *store, const struct store_key *key)
 {
-	uint64_t hash = store_hash(store, key);
-	struct store_entry *e = follow(bucket_of(store, hash));
+	struct store_entry *e = store_peek(store, key, store_hash(store, key));
 
-	while (e != NULL && !(e->hash == hash && e->qtype == key->qtype &&
-			      same_name(e, key->zone, key->name, key->n)))
-		e = follow(&e->next);
 	if (e == NULL)
 		return 0;
 	withdraw(store, e, &store->purged);

@@ -201,6 +201,10 @@ uint64_t store_hash(const struct store *store, const struct store_key *key);
 struct store_entry *store_find(struct store *store, const struct store_key *key,
 			       uint64_t hash);
 
+/* The same for those who are no clients: nothing is noted. */
+struct store_entry *store_peek(struct store *store, const struct store_key *key,
+			       uint64_t hash);
+
 /* Seconds since it was stored; 0 if that is after the reader's 'now_s'. */
 static inline uint32_t store_age_s(const struct store_entry *e, uint32_t now_s)
 {

@@ -112,7 +112,7 @@ static struct store_entry *stale_entry(struct engine *e, struct ask *ask,
 	struct store_entry *old;
 
 	rcu_enter();
-	old = store_find(e->process->store, &ask->flight.key, ask->hash);
+	old = store_peek(e->process->store, &ask->flight.key, ask->hash);
 	if (old != NULL &&
 	    (old->kind == STORE_FAILURE || !store_usable_stale(old, now_s)))
 		old = NULL;
@@ -125,15 +125,16 @@ static struct store_entry *stale_entry(struct engine *e, struct ask *ask,
 static void land_failure(struct engine *e, struct ask *ask, bool keep)
 {
 	uint32_t now_s = process_now_s(e->process);
-	struct landing landing = { .entry = stale_entry(e, ask, now_s),
-				   .stale = true };
+	struct landing landing = { .entry = stale_entry(e, ask, now_s) };
 
 	survey_learn(ask->zone, NULL, now_s);
 
 	if (landing.entry != NULL) {
-		atomic_store_explicit(&landing.entry->retry_s,
-				      now_s + RETRY_STALE_S,
-				      memory_order_relaxed);
+		landing.stale = !store_fresh(landing.entry, now_s);
+		if (landing.stale || ask->refresh)
+			atomic_store_explicit(&landing.entry->retry_s,
+					      now_s + RETRY_STALE_S,
+					      memory_order_relaxed);
 	} else if (keep) {
 		struct store_entry *failure = answer_failure(
 			&ask->flight.key, ask->hash, now_s, FAILURE_S);
@@ -221,7 +222,7 @@ static bool land_known(struct engine *e, struct ask *ask)
 	struct store_entry *entry;
 
 	rcu_enter();
-	entry = store_find(e->process->store, &ask->flight.key, ask->hash);
+	entry = store_peek(e->process->store, &ask->flight.key, ask->hash);
 	bool known = entry != NULL && entry->kind != STORE_FAILURE &&
 		     store_fresh(entry, process_now_s(e->process));
 	if (known)
@@ -248,6 +249,12 @@ static void patience_over(uv_timer_t *timer)
 
 	if (landing.entry == NULL) /* purged meanwhile */
 		return;
+	if (store_fresh(landing.entry, now_s)) { /* nobody waits, yet */
+		(void)uv_timer_start(timer, patience_over,
+				     ask->zone->config->client_timeout_ms, 0);
+		store_unref(landing.entry);
+		return;
+	}
 	atomic_store_explicit(&landing.entry->retry_s, now_s + RETRY_STALE_S,
 			      memory_order_relaxed);
 	wait_serve(e->process, &ask->flight, &landing);
@@ -299,7 +306,7 @@ static void ask_now(struct job *job)
 	if (rc != 0) {
 		struct origin_reply reply = { .status = rc };
 		origin_answered(ask, &reply);
-	} else if (!ask->refresh) {
+	} else {
 		patience_start(e, ask);
 	}
 }

@@ -71,6 +71,7 @@ static void sweep(struct engine *e)
 {
 	struct fresh_zone **at = &e->fresh->zones;
 
+	e->fresh->at = NULL;
 	while (*at != NULL) {
 		struct fresh_zone *fz = *at;
 		if (fz->marked || (fz->zone == NULL && fz->busy)) {
@@ -111,9 +112,10 @@ void fresh_configured(struct engine *e, struct snapshot *s)
 		/* a zone that has been served may have answers of any age */
 		if (is_new)
 			fz->early =
+				zone->state->restored ||
 				atomic_load(
 					&zone->state->counters[COUNT_ASKED]) >
-				0;
+					0;
 		if (!fz->known || poll_ms(fz) > 0)
 			fz->due_ms = now_ms;
 	}
@@ -153,6 +155,10 @@ static void look_soon(struct engine *e, struct fresh_zone *fz)
 
 	if (fz->busy || !may_ask(fz))
 		return; /* fresh_checked() or fresh_asked() will see to it */
+	if (atomic_load(&e->process->restoring)) {
+		fz->due_ms = now_ms; /* a walk would miss what comes back */
+		return;
+	}
 	if (fz->paid_ms > now_ms + spare_ms) {
 		fz->due_ms = fz->paid_ms - spare_ms;
 		return;
@@ -182,10 +188,11 @@ void fresh_checked(struct engine *e, struct fresh_zone *fz, bool failed,
 			    fz->zone->config->id);
 		return;
 	}
-	if (lagging)
-		fz->due_ms = now_ms + backoff_ms(fz->lags - 1);
-	else if (poll_ms(fz) > 0)
-		fz->due_ms = now_ms + poll_ms(fz);
+	uint64_t wait_ms = lagging ? backoff_ms(fz->lags - 1) : UINT64_MAX;
+	if (poll_ms(fz) > 0 && poll_ms(fz) < wait_ms)
+		wait_ms = poll_ms(fz);
+	if (wait_ms < UINT64_MAX)
+		fz->due_ms = now_ms + wait_ms;
 	if (fz->hint)
 		look_soon(e, fz);
 }
@@ -195,15 +202,18 @@ void fresh_tick(struct engine *e)
 	struct fresh *f = e->fresh;
 	uint64_t now_ms = clock_now_ms();
 	size_t begun = 0;
+	struct fresh_zone *fz = f->at != NULL ? f->at : f->zones;
 
-	for (struct fresh_zone *fz = f->zones;
-	     fz != NULL && begun < ROUND_MAX && !f->stopping; fz = fz->next) {
+	if (f->stopping || atomic_load(&e->process->restoring))
+		return;
+	for (; fz != NULL && begun < ROUND_MAX; fz = fz->next) {
 		if (fz->due_ms == 0 || fz->due_ms > now_ms || fz->busy ||
 		    !may_ask(fz))
 			continue;
 		look_soon(e, fz);
 		begun++;
 	}
+	f->at = fz; /* NULL: from the front again */
 }
 
 void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys)
@@ -234,6 +244,7 @@ void fresh_restored(struct zone *zone, uint64_t saved)
 	struct fresh_zone *fz = zone->state->fresh;
 	bool first = fz != NULL && !fz->known && !fz->early;
 
+	zone->state->restored = true;
 	if (fz == NULL)
 		return; /* not watched: TTLs alone bound what was saved */
 	if (first && (saved & FRESH_SERIAL) != 0) {
@@ -244,6 +255,7 @@ void fresh_restored(struct zone *zone, uint64_t saved)
 	} else { /* of any version, as far as is known */
 		fz->known = false;
 		fz->early = true;
+		atomic_store(&fz->state->serial, 0);
 	}
 	fz->due_ms = clock_now_ms();
 }

@@ -17,6 +17,7 @@
 #define OWNERS_MAX     500000u
 #define TIME_MS	       30000u
 #define IDLE_MS	       5000u
+#define TRANSFERS_MAX  8u /* at once: BIND gives ten to all (transfers-out) */
 #define RCODE_NXDOMAIN 3
 
 static void decide(struct check *c);
@@ -82,13 +83,19 @@ static void conclude(struct check *c)
 	struct fresh_zone *fz = c->fz;
 	uint32_t oldest = 0, newest = 0;
 
+	if (c->later) {
+		end(c, false, true);
+		return;
+	}
 	if (!serials(c, &oldest, &newest)) {
 		end(c, true, false);
 		return;
 	}
-	bool lagging = xfr_newer(fz->seen, oldest);
+	bool lagging = oldest != fz->seen || newest != fz->seen;
 	if (!lagging)
 		fz->serial = fz->seen;
+	else if (xfr_newer(fz->serial, oldest)) /* it was away, and is back */
+		fz->serial = oldest;
 	if (fz->known && fz->state != NULL && !c->engine->fresh->stopping)
 		atomic_store(&fz->state->serial, FRESH_SERIAL | fz->serial);
 	end(c, false, lagging);
@@ -134,6 +141,7 @@ static void drop_whole(struct check *c, uint32_t to)
 	c->to = to;
 	c->id = atomic_load(&state->cache_id);
 	(void)flight_detach(p->flights, c->id, NULL, 0, true);
+	atomic_store(&state->serial, 0); /* until conclude() */
 	atomic_store(&state->cache_id,
 		     atomic_fetch_add(&p->next_cache_id, 1) + 1);
 	c->step = FRESH_WALKING;
@@ -262,8 +270,10 @@ static void moving_remove(struct fresh *f, struct check *c)
 
 	while (*at != NULL && *at != c)
 		at = &(*at)->next;
-	if (*at == c)
+	if (*at == c) {
 		*at = c->next;
+		f->n_moving--;
+	}
 	c->next = NULL;
 }
 
@@ -280,6 +290,14 @@ static void transfer_failed(struct check *c, int status)
 		  : status == -EREMOTEIO ? "refused"
 					 : log_error(status, text));
 	drop_whole(c, c->serial[c->from]);
+}
+
+static void postpone(struct check *c)
+{
+	c->moved = true;
+	c->later = true;
+	if (c->open == 0)
+		conclude(c);
 }
 
 static void transferred(void *arg, const struct xfr_result *result)
@@ -300,9 +318,7 @@ static void transferred(void *arg, const struct xfr_result *result)
 		return;
 	}
 	if (result->kind != XFR_DELTA) { /* it went back meanwhile */
-		c->moved = true;
-		if (c->open == 0)
-			conclude(c);
+		postpone(c);
 		return;
 	}
 	c->serial[c->from] = result->serial;
@@ -329,6 +345,10 @@ static void transfer(struct check *c, size_t i)
 		.done = transferred,
 		.arg = c,
 	};
+	if (e->fresh->n_moving >= TRANSFERS_MAX) {
+		postpone(c);
+		return;
+	}
 	int rc = delta_new(&c->zone->config->name, OWNERS_MAX, &c->delta);
 
 	c->from = i;
@@ -352,6 +372,7 @@ static void transfer(struct check *c, size_t i)
 	c->step = FRESH_MOVING;
 	c->next = e->fresh->moving;
 	e->fresh->moving = c;
+	e->fresh->n_moving++;
 }
 
 /* -- serials ----------------------------------------------------------- */
@@ -384,6 +405,15 @@ static size_t origin_with(const struct check *c, uint32_t serial)
 	return i;
 }
 
+static bool all_told(const struct check *c)
+{
+	size_t i = 0;
+
+	while (i < c->zone->config->n_origins && c->has[i])
+		i++;
+	return i == c->zone->config->n_origins;
+}
+
 /* All origins have answered or failed, and none had anything new. */
 static void all_in(struct check *c)
 {
@@ -398,7 +428,8 @@ static void all_in(struct check *c)
 		learn(c, oldest, newest);
 		return;
 	}
-	if (xfr_newer(fz->serial, newest)) { /* set back by hand */
+	if (xfr_newer(fz->serial, newest) ||
+	    (xfr_newer(fz->seen, newest) && all_told(c))) { /* set back */
 		fz->serial = oldest;
 		drop_whole(c, newest);
 		return;

@@ -61,6 +61,7 @@ struct check {
 	struct xfr *xfr;
 	struct delta *delta; /* NULL: the whole zone goes */
 	bool moved;	     /* the cache was brought to 'to' */
+	bool later;	     /* there is more to do, not now */
 	uint32_t to;
 	uint64_t id; /* cache identity to be walked */
 	size_t dropped;
@@ -73,6 +74,8 @@ struct fresh {
 	struct fresh_zone *zones;
 	bool stopping;
 	struct check *moving; /* with a transfer; by ->next */
+	size_t n_moving;
+	struct fresh_zone *at; /* of a tick: where the next begins */
 	/* the walk */
 	uv_idle_t idle;
 	struct check *waiting, **waiting_end;

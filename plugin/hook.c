@@ -356,32 +356,37 @@ static void decide_host(struct decision *d, query_ctx_t *qctx,
 
 /*
  * How long before the end of its life an answer is renewed: an eighth of it,
- * but long enough for whoever asks once a second.
+ * but long enough for whoever asks once a second.  0: it is not, as it would be
+ * from its first second on.
  */
 static uint32_t prefetch_window_s(uint32_t ttl_s)
 {
 	uint32_t window_s = ttl_s / 8 < 2 ? 2 : ttl_s / 8;
 
-	return ttl_s > 2 ? window_s : 1;
+	return ttl_s > 2 ? window_s : ttl_s / 2;
 }
 
 /*
  * Renews an answer that is asked for again and again before its time is over,
  * so that nobody waits for it.  One question at a time: 'retry_s' tells, and
- * also when one has failed.
+ * also when one has failed; not beyond the answer's end, when it would say
+ * that an origin has failed.
  */
 static void prefetch(struct look *l)
 {
 	struct store_entry *e = l->entry;
 	uint32_t age_s = store_age_s(e, l->now_s);
 	uint32_t left_s = e->ttl_s > age_s ? e->ttl_s - age_s : 0;
+	uint32_t again_s =
+		left_s < PREFETCH_AGAIN_S ? left_s : PREFETCH_AGAIN_S;
 	uint32_t retry_s =
 		atomic_load_explicit(&e->retry_s, memory_order_relaxed);
 
-	if (left_s > PREFETCH_MAX_S || left_s > prefetch_window_s(e->ttl_s) ||
-	    !store_popular(e) || (int32_t)(retry_s - l->now_s) > 0 ||
+	if (age_s == 0 || left_s > PREFETCH_MAX_S ||
+	    left_s > prefetch_window_s(e->ttl_s) || !store_popular(e) ||
+	    (int32_t)(retry_s - l->now_s) > 0 ||
 	    !atomic_compare_exchange_strong(&e->retry_s, &retry_s,
-					    l->now_s + PREFETCH_AGAIN_S))
+					    l->now_s + again_s))
 		return;
 	if (wait_refresh(l->qctx, l->process, l->zone, &l->key, l->hash))
 		count(l->zone, COUNT_PREFETCHED);

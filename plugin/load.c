@@ -289,10 +289,12 @@ int load_publish(struct process *p, struct config *config)
 	if (!p->drains_read)
 		drains = traffic_drains_read(config->state_directory);
 	p->drains_read = true;
-	engine_configure(p->engine, s, drains); /* takes our reference */
-	if (!p->snapshot_read)			/* the map holds s */
-		persist_restore(p, s);
+	struct restore *saved = NULL;
+	if (!p->snapshot_read)
+		saved = persist_read(p, s);
 	p->snapshot_read = true;
+	engine_configure(p->engine, s, drains); /* takes our reference */
+	persist_put_back(p, saved);
 
 	pthread_mutex_lock(&p->lock);
 	struct replaced *r = replace_maps(p, all);

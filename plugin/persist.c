@@ -406,6 +406,7 @@ struct restore {
 	struct snapshot *snapshot; /* held */
 	struct zones *zones;	   /* NULL: told already */
 	struct store_entry *list;
+	uint32_t spoiled; /* as it was before the file was opened */
 };
 
 /* Before anything is put back. */
@@ -435,10 +436,14 @@ static void restore_some(struct restore *r)
 static void restore_slice(struct job *job)
 {
 	struct restore *r = (struct restore *)job;
-	const struct process *p = r->engine->process;
+	struct process *p = r->engine->process;
 	uint64_t end_ns = uv_hrtime() + SLICE_NS;
 
 	tell_serials(r);
+	if (atomic_load(&p->spoiled) != r->spoiled) {
+		snapshot_list_free(r->list);
+		r->list = NULL;
+	}
 	/* while stopping all at once: the last snapshot wants it */
 	while (r->list != NULL &&
 	       (uv_hrtime() < end_ns || atomic_load(&p->stopping)))
@@ -447,6 +452,7 @@ static void restore_slice(struct job *job)
 		engine_post(r->engine, &r->job);
 		return;
 	}
+	atomic_store(&p->restoring, false);
 	snapshot_unref(r->snapshot);
 	free(r);
 }
@@ -465,38 +471,42 @@ static const char *why_not(int rc, char *out)
 	}
 }
 
-static void put_back(struct process *p, struct snapshot *s, struct zones *zones,
-		     const struct snapshot_result *result)
+static struct restore *restore_new(struct process *p, struct snapshot *s,
+				   struct zones *zones, uint32_t spoiled,
+				   const struct snapshot_result *result)
 {
 	struct restore *r = malloc(sizeof(*r));
 
 	if (r == NULL) {
 		snapshot_list_free(result->list);
 		free(zones);
-		return;
+		return NULL;
 	}
 	snapshot_ref(s);
 	*r = (struct restore){ .job = { .run = restore_slice },
 			       .engine = p->engine,
 			       .snapshot = s,
 			       .zones = zones,
-			       .list = result->list };
+			       .list = result->list,
+			       .spoiled = spoiled };
 	atomic_store(&p->snapshot_restored, result->entries);
-	engine_post(p->engine, &r->job);
+	atomic_store(&p->restoring, true);
+	return r;
 }
 
-void persist_restore(struct process *p, struct snapshot *s)
+struct restore *persist_read(struct process *p, struct snapshot *s)
 {
+	uint32_t spoiled = atomic_load(&p->spoiled);
 	struct reading reading = { .fd = -1 };
 	struct snapshot_result result;
 	char path[STATE_PATH_MAX];
 
 	if (s->config->snapshot_s == 0 ||
 	    !path_of(s->config->state_directory, PERSIST_NAME, path))
-		return;
+		return NULL;
 	reading.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (reading.fd < 0 && errno == ENOENT)
-		return;
+		return NULL;
 	int rc = reading.fd >= 0 ? load(p, s, &reading, &result) : -errno;
 	if (reading.fd >= 0)
 		(void)close(reading.fd);
@@ -505,7 +515,7 @@ void persist_restore(struct process *p, struct snapshot *s)
 		log_write(ISC_LOG_ERROR,
 			  "snapshot '%s' is refused: %s; the cache is empty",
 			  path, why_not(rc, (char[LOG_ERROR_MAX]){ 0 }));
-		return;
+		return NULL;
 	}
 	log_write(ISC_LOG_INFO,
 		  "snapshot '%s', %u seconds old: %llu answers read, %llu "
@@ -514,7 +524,13 @@ void persist_restore(struct process *p, struct snapshot *s)
 		  (unsigned long long)result.expired,
 		  (unsigned long long)result.foreign,
 		  (unsigned long long)result.over);
-	put_back(p, s, reading.zones, &result);
+	return restore_new(p, s, reading.zones, spoiled, &result);
+}
+
+void persist_put_back(struct process *p, struct restore *r)
+{
+	if (r != NULL)
+		engine_post(p->engine, &r->job);
 }
 
 /* -- purges ---------------------------------------------------------------- */
@@ -553,6 +569,11 @@ static void spoil_now(struct job *job)
 	remove_file(s->snapshot);
 	s->job.run = spoil_done;
 	engine_post(s->engine, &s->job);
+}
+
+void persist_forget(struct engine *e)
+{
+	atomic_fetch_add(&e->process->spoiled, 1);
 }
 
 void persist_spoil(struct engine *e, struct job *then)

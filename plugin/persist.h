@@ -15,16 +15,26 @@
 #define PERSIST_NAME "cache.snapshot"
 
 /*
- * Reads the snapshot for the first configuration that is in force; once a
- * process, after engine_configure().  Blocks for reading it.
+ * Reads the snapshot for 's', the first configuration that will be in force;
+ * once a process, before engine_configure().  Blocks for reading it.  NULL:
+ * there is nothing to be put back.
  */
-void persist_restore(struct process *p, struct snapshot *s);
+struct restore *persist_read(struct process *p, struct snapshot *s);
+
+/* Has the engine put it back; after engine_configure().  NULL is fine. */
+void persist_put_back(struct process *p, struct restore *r);
 
 /* Engine: begins to save if it is time. */
 void persist_tick(struct engine *e, uint32_t now_s);
 
 /* The last thing: no engine and no worker run any more. */
 void persist_save_last(struct process *p);
+
+/*
+ * Engine: something is about to be purged: what is still to be put back of a
+ * snapshot is dropped, as it may be just that.
+ */
+void persist_forget(struct engine *e);
 
 /*
  * Engine: no snapshot that was begun before now may be read again.  Runs

@@ -72,6 +72,7 @@ struct zone_state {
 	_Atomic uint32_t learned_s; /* when that was; 0: never */
 	struct fresh_zone *fresh;   /* the engine's own, see fresh.h */
 	_Atomic uint64_t serial;    /* see fresh_serial() */
+	bool restored;		    /* engine: answers came from a snapshot */
 };
 
 struct snapshot;
@@ -165,6 +166,7 @@ struct process {
 	_Atomic uint64_t now_ms;       /* the tables' time */
 	_Atomic uint64_t domain_other; /* questions for domains, no hostname */
 	int64_t started_wall_s;
+	_Atomic bool restoring;	  /* a snapshot is being put back */
 	_Atomic uint32_t spoiled; /* snapshots begun before are void */
 	_Atomic uint64_t snapshot_restored, snapshot_saved; /* entries */
 	_Atomic int64_t snapshot_wall_s; /* of the last saved; 0: none */

@@ -279,6 +279,7 @@ void purge_handle(struct engine *e, struct control_client *client,
 	struct purge *p = purge_new(e, client);
 	if (p == NULL)
 		return;
+	persist_forget(e);
 	const char *text = subtree != NULL ? subtree : name;
 	bool begun = text != NULL ? begin_name(p, text, subtree != NULL, type)
 				  : begin_zone(p, zone);

@@ -292,29 +292,6 @@ static void client_begin(struct probed_listen *l, struct client *c)
 		client_input(c);
 }
 
-static void on_connection(uv_stream_t *stream, int status)
-{
-	struct socket *s = stream->data;
-	struct client *c;
-
-	if (status != 0 || s->listen == NULL)
-		return;
-	c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		return;
-	if (uv_tcp_init(s->listen->setup.loop, &c->tcp) != 0) {
-		free(c);
-		return;
-	}
-	c->tcp.data = c;
-	c->handles = 1;
-	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0) {
-		uv_close((uv_handle_t *)&c->tcp, client_gone);
-		return;
-	}
-	client_begin(s->listen, c);
-}
-
 /* -- sockets ----------------------------------------------------------- */
 
 static void socket_gone(uv_handle_t *handle)
@@ -337,6 +314,45 @@ static void socket_close(struct socket *s)
 		uv_close((uv_handle_t *)&s->udp, socket_gone);
 	if (s->has_tcp)
 		uv_close((uv_handle_t *)&s->tcp, socket_gone);
+}
+
+static void on_retry(uv_timer_t *timer);
+
+/*
+ * A connection cannot be taken.  libuv would wait for that for ever: so the
+ * sockets are opened anew, later.
+ */
+static void socket_give_up(struct socket *s)
+{
+	struct probed_listen *l = s->listen;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->socket[i] == s)
+			l->socket[i] = NULL;
+	socket_close(s);
+	uv_timer_start(&l->retry, on_retry, RETRY_MS, 0);
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+	struct socket *s = stream->data;
+	struct client *c;
+
+	if (status != 0 || s->listen == NULL)
+		return;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL || uv_tcp_init(s->listen->setup.loop, &c->tcp) != 0) {
+		free(c);
+		socket_give_up(s);
+		return;
+	}
+	c->tcp.data = c;
+	c->handles = 1;
+	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0) {
+		uv_close((uv_handle_t *)&c->tcp, client_gone);
+		return;
+	}
+	client_begin(s->listen, c);
 }
 
 static int socket_bind(struct socket *s, uv_loop_t *loop,
@@ -390,8 +406,6 @@ static void failed_log(struct probed_listen *l, size_t i, int rc)
 			 "from time to time",
 			 place, uv_strerror_r(rc, text, sizeof(text)), help);
 }
-
-static void on_retry(uv_timer_t *timer);
 
 static void sockets_open(struct probed_listen *l)
 {

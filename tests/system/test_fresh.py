@@ -222,13 +222,19 @@ CHANGES = [
     ("an alias that points elsewhere",
      [("replace", "alias", 300, "CNAME", "other")],
      [("alias", "A"), ("alias2", "A"), ("alias", "CNAME")]),
+    # it might have been there, with one address less
     ("a wildcard", [("add", "*.fra", 300, "A", "192.0.2.24")],
-     [("ent.fra", "A"), ("no.ent.fra", "A")]),
+     [("ent.fra", "A"), ("no.ent.fra", "A"), ("host.fra", "A"),
+      ("deep.ent.fra", "A"), ("no.fra", "A")]),
     ("a name under a wildcard",
      [("add", "one.wild", 300, "TXT", '"x"')],
      [("one.wild", "A")]),
     ("a name under a wildcard less", [("delete", "one.wild")],
      [("one.wild", "A")]),
+    ("a wildcard's data, one more",
+     [("add", "*.wild", 300, "A", "192.0.2.91")],
+     [("one.wild", "A"), ("two.wild", "TXT"), ("real.wild", "A"),
+      ("real.wild", "TXT")]),
     # "real.wild" exists, which its denial of a type does not show
     ("a wildcard's data",
      [("replace", "*.wild", 300, "A", "192.0.2.90")],
@@ -273,7 +279,7 @@ dnssec-policy "three" {
     nsec3param iterations 0 optout no salt-length 0;
 };
 """
-SIGNED = [CHANGES[i] for i in (0, 3, 4, 6, 11, 14, 15, 16, 18)]
+SIGNED = [CHANGES[i] for i in (0, 3, 4, 6, 11, 14, 15, 16, 17, 19)]
 KEPT = [("mail", "A"), ("srv", "SRV"), ("x.tree", "A"), ("host.fra", "A"),
         ("deep.ent.fra", "A")]
 

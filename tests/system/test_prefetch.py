@@ -106,6 +106,43 @@ def test_stale_for_those_who_would_wait(origin):
                  "a fresh answer", 10)
 
 
+def test_a_life_of_a_second_is_no_storm(origin):
+    """Renewed at most once a second, whoever asks how often."""
+    with Edge({"example.com": zone_of(origin)}) as e:
+        end, asked = time.monotonic() + 3, 0
+        mark = origin.mark()
+        while time.monotonic() < end:
+            ask(e, "slow.example.com")
+            asked += 1
+        assert asked > 20
+        assert len(origin.questions(mark, "slow.example.com")) <= 6
+
+
+def test_patience_while_it_is_being_renewed(origin):
+    """Who comes when a renewal hangs waits no longer than others."""
+    zone = zone_of(origin, **{"client-timeout": "300ms"})
+    zone["origins"][0]["timeout"] = "8s"
+    with Edge({"example.com": zone}) as e:
+        for _ in range(3):
+            ask(e, "short.example.com")
+        origin.pause()
+        try:
+            stale, longest, end = 0, 0, time.monotonic() + 7
+            while time.monotonic() < end:
+                began = time.monotonic()
+                r = ask(e, "short.example.com", payload=1232)
+                longest = max(longest, time.monotonic() - began)
+                stale += ede(r) == [3]
+                assert r.answer
+                # nothing is stale before its time
+                if not stale:
+                    assert r.answer[0].ttl <= 4
+                time.sleep(0.05)
+        finally:
+            origin.resume()
+        assert stale and longest < patience(1.2)
+
+
 def test_nothing_stale_means_waiting(origin):
     zone = zone_of(origin, stale=0, **{"client-timeout": "100ms"})
     zone["origins"][0]["timeout"] = "8s"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <dns/rdatatype.h>
 
@@ -16,6 +17,7 @@
 #include "plugin/persist.h"
 
 #define SLICE_NS      250000u
+#define PAUSE_NS      200000
 #define SLICE_BUCKETS 16u /* between two looks at the clock */
 
 /* A zone to be purged: whole, or from a name on. */
@@ -83,6 +85,8 @@ static void walk(struct job *job)
 {
 	struct purge *p = (struct purge *)job;
 	struct process *process = p->engine->process;
+	/* where CPUs are few, the next slice would be at a client's cost */
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	uint64_t end_ns = uv_hrtime() + SLICE_NS;
 	bool ended = false;
 
@@ -92,6 +96,8 @@ static void walk(struct job *job)
 		ended = store_walk(process->store, &p->walk, SLICE_BUCKETS,
 				   is_meant, p);
 	if (!ended) {
+		if (!atomic_load(&process->stopping))
+			(void)nanosleep(&pause, NULL);
 		engine_post(p->engine, &p->job);
 		return;
 	}

@@ -311,6 +311,17 @@ static void ask_now(struct job *job)
 	}
 }
 
+uint64_t engine_forget_zone(struct engine *e, struct zone *zone)
+{
+	struct process *p = e->process;
+	uint64_t old = atomic_load(&zone->state->cache_id);
+
+	(void)flight_detach(p->flights, old, NULL, 0, true);
+	atomic_store(&zone->state->cache_id,
+		     atomic_fetch_add(&p->next_cache_id, 1) + 1);
+	return old;
+}
+
 void engine_ask(struct engine *e, struct ask *ask)
 {
 	ask->job.run = ask_now;

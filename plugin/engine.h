@@ -73,6 +73,13 @@ void engine_post(struct engine *e, struct job *job);
 void engine_ask(struct engine *e, struct ask *ask);
 
 /*
+ * Engine: forgets all stored answers of the zone.  Under a new identity in the
+ * cache none is found from now on, and none that is on its way will be kept.
+ * Returns the old identity, for who frees the memory by a walk.
+ */
+uint64_t engine_forget_zone(struct engine *e, struct zone *zone);
+
+/*
  * Takes over a reference to 's' as the running configuration: sizes the
  * store, opens or moves the control socket; and, at the start, the drains that
  * were saved (NULL: none, or no start).  Any thread.

@@ -132,18 +132,12 @@ void fresh_check_walked(struct check *c)
  */
 static void drop_whole(struct check *c, uint32_t to)
 {
-	struct process *p = c->engine->process;
-	struct zone_state *state = c->zone->state;
-
 	delta_free(c->delta);
 	c->delta = NULL;
 	c->fz->wholes++;
 	c->to = to;
-	c->id = atomic_load(&state->cache_id);
-	(void)flight_detach(p->flights, c->id, NULL, 0, true);
-	atomic_store(&state->serial, 0); /* until conclude() */
-	atomic_store(&state->cache_id,
-		     atomic_fetch_add(&p->next_cache_id, 1) + 1);
+	atomic_store(&c->zone->state->serial, 0); /* until conclude() */
+	c->id = engine_forget_zone(c->engine, c->zone);
 	c->step = FRESH_WALKING;
 	fresh_walk(c->engine, c);
 }

@@ -114,21 +114,14 @@ static void walk_begin(struct purge *p)
 
 /* -- what is meant --------------------------------------------------------- */
 
-/*
- * What is asked from now on is asked anew, and what is on its way will not be
- * kept.  A zone's answers are unreachable from now on.
- */
 static void add_zone(struct purge *p, struct zone *zone)
 {
-	struct process *process = p->engine->process;
-	uint64_t old = atomic_load(&zone->state->cache_id);
+	uint64_t old = engine_forget_zone(p->engine, zone);
 
-	(void)flight_detach(process->flights, old, NULL, 0, true);
-	atomic_store(&zone->state->cache_id,
-		     atomic_fetch_add(&process->next_cache_id, 1) + 1);
 	p->target[p->n++] = (struct target){ old, true };
 }
 
+/* What is on its way will not be kept. */
 static void add_below(struct purge *p, const struct zone *zone)
 {
 	uint64_t id = atomic_load(&zone->state->cache_id);

@@ -16,34 +16,7 @@
 #include <cmocka.h>
 
 #include "common/schema.h"
-
-#define ERRS_MAX 64
-
-static struct err errs[ERRS_MAX];
-static size_t n_errs;
-
-static struct config *good(const char *text)
-{
-	struct config *config = NULL;
-	int rc = config_parse("a.json", text, strlen(text), &config, errs,
-			      ERRS_MAX, &n_errs);
-
-	if (rc != 0)
-		fail_msg("%s: %s", errs[0].path, errs[0].text);
-	assert_int_equal(n_errs, 0);
-	assert_non_null(config);
-	return config;
-}
-
-static void bad(const char *text, size_t max_errs)
-{
-	struct config *config = NULL;
-
-	assert_int_equal(config_parse("a.json", text, strlen(text), &config,
-				      errs, max_errs, &n_errs),
-			 -EINVAL);
-	assert_null(config);
-}
+#include "config_kit.h"
 
 /* One zone with one origin, whose keys are 'origin' and 'zone'. */
 static struct config *one(const char *origin, const char *zone)
@@ -55,23 +28,6 @@ static struct config *one(const char *origin, const char *zone)
 		 "{\"address\":\"192.0.2.53\"%s}]%s}}}",
 		 origin, zone);
 	return good(text);
-}
-
-static void assert_address(const struct sockaddr_storage *address,
-			   const char *text, unsigned port)
-{
-	const struct sockaddr_in *in = (const void *)address;
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	char out[INET6_ADDRSTRLEN];
-	bool six = address->ss_family == AF_INET6;
-	const void *octets = &in->sin_addr;
-
-	if (six)
-		octets = &in6->sin6_addr;
-	assert_non_null(
-		inet_ntop(address->ss_family, octets, out, sizeof(out)));
-	assert_string_equal(out, text);
-	assert_int_equal(ntohs(six ? in6->sin6_port : in->sin_port), port);
 }
 
 static void has_defaults(void **state)

@@ -13,50 +13,7 @@
 
 #include <cmocka.h>
 
-#define ERRS_MAX 16
-
-static struct err errs[ERRS_MAX];
-static size_t n_errs;
-
-static struct config *good(const char *text)
-{
-	struct config *config = NULL;
-	int rc = config_parse("a.json", text, strlen(text), &config, errs,
-			      ERRS_MAX, &n_errs);
-
-	if (rc != 0)
-		fail_msg("%s: %s", errs[0].path, errs[0].text);
-	assert_int_equal(n_errs, 0);
-	assert_non_null(config);
-	return config;
-}
-
-static void bad(const char *text)
-{
-	struct config *config = NULL;
-
-	assert_int_equal(config_parse("a.json", text, strlen(text), &config,
-				      errs, ERRS_MAX, &n_errs),
-			 -EINVAL);
-	assert_null(config);
-}
-
-static void assert_address(const struct sockaddr_storage *address,
-			   const char *text, unsigned port)
-{
-	const struct sockaddr_in *in = (const void *)address;
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	char out[INET6_ADDRSTRLEN];
-	bool six = address->ss_family == AF_INET6;
-	const void *octets = &in->sin_addr;
-
-	if (six)
-		octets = &in6->sin6_addr;
-	assert_non_null(
-		inet_ntop(address->ss_family, octets, out, sizeof(out)));
-	assert_string_equal(out, text);
-	assert_int_equal(ntohs(six ? in6->sin6_port : in->sin_port), port);
-}
+#include "config_kit.h"
 
 #define PLACES                                                                 \
 	"\"pops\":{\"p\":{\"location\":[50.11,-8],\"probe\":\"n1\","           \
@@ -444,13 +401,15 @@ static void survives_duplicates(void **state)
 	    "\"hostnames\":{\"h.example\":{\"service\":\"web\","
 	    "\"servers\":[\"a\",\"z\"]},"
 	    "\"h.example\":{\"servers\":[\"m\"],\"servers\":[\"a\"]}}," PLACES
-	    "," SERVICES "}");
+	    "," SERVICES "}",
+	    ERRS_MAX);
 	assert_int_equal(n_errs, 7);
 	for (size_t i = 0; i < n_errs; i++)
 		assert_non_null(strstr(errs[i].text, "duplicate key"));
 	bad("{\"version\":1," PLACES "," SERVICES ",\"pops\":{},"
 	    "\"services\":{},\"hostnames\":{\"h.example\":{"
-	    "\"service\":\"web\",\"servers\":[\"a\"]}}}");
+	    "\"service\":\"web\",\"servers\":[\"a\"]}}}",
+	    ERRS_MAX);
 	assert_int_equal(n_errs, 4);
 	assert_string_equal(errs[2].text, "no service is called \"web\"");
 	assert_string_equal(errs[3].text, "no server is called \"a\"");

@@ -3,9 +3,11 @@
 
 import atexit
 import fcntl
+import glob
 import os
 import random
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -76,3 +78,27 @@ def wait_for(condition, what, seconds=10):
         if time.monotonic() >= end:
             raise AssertionError(f"waited {seconds} s for {what}")
         time.sleep(0.02)
+
+
+class Pausable:
+    """What has a process, 'process', that can be stopped for a while."""
+
+    process = None
+    paused = False
+
+    def pause(self):
+        """Stops the process where it is: it holds its ports, says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.paused = True
+        wait_for(lambda: set(self._states()) == {"T"}, "the process to stop")
+
+    def _states(self):
+        """The state of each of its threads, a letter."""
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            with open(path, encoding="ascii", errors="replace") as f:
+                yield f.read().rpartition(")")[2].split()[0]
+
+    def resume(self):
+        if self.paused:
+            self.process.send_signal(signal.SIGCONT)
+            self.paused = False

@@ -2,7 +2,6 @@
 """A named of our own: started, asked, watched and stopped."""
 
 import collections
-import glob
 import os
 import re
 import signal
@@ -10,7 +9,7 @@ import subprocess
 import time
 
 from nzlib.ask import exchange
-from nzlib.base import free_port, patience, scratch, wait_for
+from nzlib.base import Pausable, free_port, patience, scratch, wait_for
 
 NAMED = os.environ.get("NAMED", "/usr/sbin/named")
 RNDC = os.environ.get("RNDC", "/usr/sbin/rndc")
@@ -59,7 +58,7 @@ def _sanitized():
     return ["setarch", "--addr-no-randomize"], env
 
 
-class Named:
+class Named(Pausable):
     """One named; 'options' goes into options {}, 'body' after it.
 
     Either may be a function of this object, to name its files and ports.
@@ -178,23 +177,6 @@ controls {{ inet 127.0.0.1 port {self.rndc_port} allow {{ 127.0.0.1; }}
         """SIGKILL: for a machine that dies."""
         if self.process is not None:
             self._reap(kill=True)
-
-    def pause(self):
-        """Stops the process where it is: it holds its ports, says nothing."""
-        self.process.send_signal(signal.SIGSTOP)
-        self.paused = True
-        wait_for(lambda: set(self._states()) == {"T"}, f"{self.what} to stop")
-
-    def _states(self):
-        """The state of each of its threads, a letter."""
-        for path in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
-            with open(path, encoding="ascii", errors="replace") as f:
-                yield f.read().rpartition(")")[2].split()[0]
-
-    def resume(self):
-        if self.paused:
-            self.process.send_signal(signal.SIGCONT)
-            self.paused = False
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None

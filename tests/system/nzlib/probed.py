@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from nzlib.base import patience, scratch, wait_for
+from nzlib.base import Pausable, patience, scratch, wait_for
 
 PROBED = os.environ.get("PROBED") or os.path.join(
     os.environ.get("NZ_STAGE", "/"), "usr/local/bin/nearzone-probed")
@@ -21,7 +21,7 @@ BAD = re.compile(r"Assertion|AddressSanitizer|LeakSanitizer"
                  r"|ThreadSanitizer|runtime error")
 
 
-class Probed:
+class Probed(Pausable):
     """One nearzone-probed.
 
     'socket' None: the configuration's; 'extra': more arguments; 'env': more
@@ -97,15 +97,6 @@ class Probed:
             self.process.kill()
             self.process.wait()
             self.process = None
-
-    def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
-        self.paused = True
-
-    def resume(self):
-        if self.paused:
-            self.process.send_signal(signal.SIGCONT)
-            self.paused = False
 
     def reload(self):
         """SIGHUP; returns a mark in the log from before."""

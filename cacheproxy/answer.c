@@ -15,7 +15,8 @@
 #include "cacheproxy/answer_int.h"
 
 /* Seconds that half a chain of aliases is kept: RFC 9520 wants 1 to 300. */
-#define ANSWER_HALF_S 5u
+#define ANSWER_HALF_S	   5u
+#define ANSWER_ALIASES_MAX 32u /* named follows fewer */
 
 int answer_maker_new(struct isc_mem *mctx, struct answer_maker **makerp)
 {
@@ -105,7 +106,7 @@ static bool is_meta(dns_rdatatype_t type)
 	       type == dns_rdatatype_none;
 }
 
-static bool signs(const dns_rdataset_t *set, dns_rdatatype_t type)
+bool answer_signs(const dns_rdataset_t *set, dns_rdatatype_t type)
 {
 	return set->type == type ||
 	       (set->type == dns_rdatatype_rrsig && set->covers == type);
@@ -127,7 +128,7 @@ static enum answer_fault collect_name(struct answer_maker *m, dns_name_t *name,
 			.set = set,
 			.section = (uint8_t)section,
 			.cut = section == AUTHORITY_SECTION && !apex &&
-			       signs(set, dns_rdatatype_ns),
+			       answer_signs(set, dns_rdatatype_ns),
 		};
 	}
 	return ANSWER_OK;
@@ -200,52 +201,90 @@ static bool is_lame(const struct answer_maker *m)
 	       m->msg->rcode != dns_rcode_noerror;
 }
 
-/*
- * Leaves the answer section, and the proofs that its aliases come from
- * wildcards.
- */
-static void leave_aliases(struct answer_maker *m)
+/* Where an alias of the answer section leads; false: 'name' is none. */
+static bool alias_target(const struct answer_maker *m, const dns_name_t *name,
+			 const dns_name_t **owner, dns_rdata_cname_t *cname)
 {
-	size_t n = 0;
-
 	for (size_t i = 0; i < m->n_rrsets; i++) {
 		const struct answer_rrset *r = &m->rrset[i];
-		bool proof = r->section == AUTHORITY_SECTION &&
-			     (signs(r->set, dns_rdatatype_nsec) ||
-			      signs(r->set, dns_rdatatype_nsec3));
-		if (r->section == ANSWER_SECTION || proof)
-			m->rrset[n++] = *r;
+		dns_rdata_t rdata = DNS_RDATA_INIT;
+		if (r->section != ANSWER_SECTION ||
+		    r->set->type != dns_rdatatype_cname ||
+		    !dns_name_equal(r->owner, name) ||
+		    dns_rdataset_first(r->set) != ISC_R_SUCCESS)
+			continue;
+		dns_rdataset_current(r->set, &rdata);
+		*owner = r->owner;
+		return dns_rdata_tostruct(&rdata, cname, NULL) == ISC_R_SUCCESS;
 	}
-	m->n_rrsets = n;
+	return false;
+}
+
+/* Aliases that were followed, from the name asked for on. */
+struct chain {
+	size_t n;
+	const dns_name_t *owner[ANSWER_ALIASES_MAX];
+};
+
+/* Follows the aliases; true if one leads out of the zone: it is the last. */
+static bool chain_leaves(const struct answer_maker *m, const dns_name_t *qname,
+			 const dns_name_t *apex, struct chain *chain)
+{
+	dns_name_t name = DNS_NAME_INITEMPTY;
+	dns_rdata_cname_t cname;
+
+	dns_name_clone(qname, &name);
+	for (chain->n = 0; chain->n < ANSWER_ALIASES_MAX; chain->n++) {
+		if (!alias_target(m, &name, &chain->owner[chain->n], &cname))
+			return false;
+		if (!dns_name_issubdomain(&cname.cname, apex)) {
+			chain->n++;
+			return true;
+		}
+		dns_name_clone(&cname.cname, &name);
+	}
+	return false;
+}
+
+/* An alias of the chain, what signs it, or the DNAME that it was made from. */
+static bool is_of_chain(const struct answer_rrset *r, const struct chain *chain)
+{
+	bool dname = answer_signs(r->set, dns_rdatatype_dname);
+
+	for (size_t i = 0; i < chain->n; i++)
+		if (dns_name_equal(r->owner, chain->owner[i]) ||
+		    (dname && dns_name_issubdomain(chain->owner[i], r->owner)))
+			return true;
+	return false;
 }
 
 /*
  * An origin that has other zones too may have followed an alias out of this
- * one: what it says beyond the last alias is not ours to publish.  Cuts the
- * answer there, as BIND would have.  (Asked for the alias itself, nobody
- * follows it.)
+ * one, and perhaps another back: what it says beyond the first that leaves is
+ * not ours to publish, or there would be a hole.  Cuts the answer there, as
+ * named would have, but for the proofs that aliases come from wildcards.
+ * (Asked for the alias itself, nobody follows it.)
  */
 static void cut_at_border(struct answer_maker *m, uint16_t qtype,
-			  const dns_name_t *apex)
+			  const dns_name_t *qname, const dns_name_t *apex)
 {
-	const struct answer_rrset *last = NULL;
-	dns_rdata_t rdata = DNS_RDATA_INIT;
-	dns_rdata_cname_t cname;
+	struct chain chain;
+	size_t n = 0;
 
-	if (qtype == dns_rdatatype_cname || qtype == dns_rdatatype_any)
-		return;
-	for (size_t i = 0; i < m->n_rrsets; i++)
-		if (m->rrset[i].section == ANSWER_SECTION &&
-		    m->rrset[i].set->type == dns_rdatatype_cname)
-			last = &m->rrset[i];
-	if (last == NULL || dns_rdataset_first(last->set) != ISC_R_SUCCESS)
-		return;
-	dns_rdataset_current(last->set, &rdata);
-	if (dns_rdata_tostruct(&rdata, &cname, NULL) != ISC_R_SUCCESS ||
-	    dns_name_issubdomain(&cname.cname, apex))
+	if (qtype == dns_rdatatype_cname || qtype == dns_rdatatype_any ||
+	    !chain_leaves(m, qname, apex, &chain))
 		return;
 	m->msg->rcode = dns_rcode_noerror;
-	leave_aliases(m);
+	for (size_t i = 0; i < m->n_rrsets; i++) {
+		const struct answer_rrset *r = &m->rrset[i];
+		bool proof = r->section == AUTHORITY_SECTION &&
+			     (answer_signs(r->set, dns_rdatatype_nsec) ||
+			      answer_signs(r->set, dns_rdatatype_nsec3));
+		if (proof ||
+		    (r->section == ANSWER_SECTION && is_of_chain(r, &chain)))
+			m->rrset[n++] = *r;
+	}
+	m->n_rrsets = n;
 }
 
 /* True if 'name' is below the owner of a DNAME of the answer section. */
@@ -331,14 +370,13 @@ static uint32_t soa_ttl_bound(struct answer_maker *m)
 	for (size_t i = 0; i < m->n_rrsets; i++) {
 		dns_rdataset_t *set = m->rrset[i].set;
 		if (m->rrset[i].section == AUTHORITY_SECTION &&
-		    signs(set, dns_rdatatype_soa) && set->ttl > minimum)
+		    answer_signs(set, dns_rdatatype_soa) && set->ttl > minimum)
 			set->ttl = minimum;
 	}
 	return minimum;
 }
 
-/* Seconds until the first signature of 'set' expires (RFC 4034 3.1.5). */
-static uint32_t signature_life(dns_rdataset_t *set, uint32_t wall_s)
+uint32_t answer_signature_s(dns_rdataset_t *set, uint32_t wall_s)
 {
 	uint32_t life = UINT32_MAX;
 
@@ -384,7 +422,7 @@ static uint32_t clamp_ttls(struct answer_maker *m,
 			set->ttl = least(zone->ttl_min_s, max);
 		life = least(life, set->ttl);
 		if (set->type == dns_rdatatype_rrsig)
-			life = least(life, signature_life(set, wall_s));
+			life = least(life, answer_signature_s(set, wall_s));
 	}
 	return life;
 }
@@ -462,7 +500,7 @@ static enum answer_fault read_source(struct answer_maker *m,
 	if (is_lame(m))
 		return ANSWER_LAME;
 	forget_cuts(m, source->key->qtype);
-	cut_at_border(m, source->key->qtype, apex);
+	cut_at_border(m, source->key->qtype, qname, apex);
 	answer_order(m, source->msg, source->n);
 	return ANSWER_OK;
 }

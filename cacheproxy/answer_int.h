@@ -49,6 +49,12 @@ struct answer_maker {
 	struct answer_wire wire[ANSWER_WIRES_MAX];
 };
 
+/* True for a set of 'type' and for what signs it. */
+bool answer_signs(const dns_rdataset_t *set, dns_rdatatype_t type);
+
+/* Seconds until the first signature of 'set' expires (RFC 4034 3.1.5). */
+uint32_t answer_signature_s(dns_rdataset_t *set, uint32_t wall_s);
+
 /*
  * Puts the additional RRsets into the order in which the origin listed them,
  * which is not that of its message 'octets'.  May leave them as they are.

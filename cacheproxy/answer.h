@@ -9,6 +9,7 @@
  */
 #include <stdint.h>
 
+#include "cacheproxy/proofs.h"
 #include "cacheproxy/store.h"
 #include "common/config.h"
 
@@ -53,6 +54,13 @@ struct answer_source {
 enum answer_fault answer_make(struct answer_maker *maker,
 			      const struct answer_source *source,
 			      struct store_entry **entryp);
+
+/*
+ * After answer_make(): hands what the message proves not to exist to 'proofs'.
+ * Returns 0, also if that is nothing; -ESTALE or -ENOMEM of proofs_learn().
+ */
+int answer_learn(const struct answer_maker *maker,
+		 const struct answer_source *source, struct proofs *proofs);
 
 /* An entry that says the origins failed, fresh for 'ttl_s'; NULL: no memory. */
 struct store_entry *answer_failure(const struct store_key *key, uint64_t hash,

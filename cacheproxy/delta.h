@@ -38,7 +38,8 @@ struct delta_record {
 	const uint8_t *owner; /* uncompressed wire form, any case */
 	size_t owner_n;
 	uint16_t type;
-	uint16_t covers;      /* of an RRSIG, else 0 */
+	uint16_t covers; /* of an RRSIG, else 0 */
+	uint32_t ttl_s;
 	const uint8_t *rdata; /* without compression */
 	size_t rdata_n;
 };

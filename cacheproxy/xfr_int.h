@@ -35,6 +35,7 @@ struct xfr_stream {
 	enum xfr_state state;
 	enum xfr_kind kind;
 	uint32_t end_serial, serial; /* serial: of the step */
+	uint32_t ttl_s;		     /* of the set at hand */
 	size_t records, octets;
 };
 

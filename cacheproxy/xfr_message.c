@@ -185,6 +185,7 @@ static int hand_on(struct xfr_stream *s, enum xfr_part part,
 		.owner = name->ndata,
 		.owner_n = name->length,
 		.type = rdata->type,
+		.ttl_s = s->ttl_s,
 		.rdata = rdata->data,
 		.rdata_n = rdata->length,
 	};
@@ -288,6 +289,7 @@ static int take_set(struct xfr_stream *s, const dns_name_t *name,
 {
 	int rc = 0;
 
+	s->ttl_s = set->ttl;
 	for (isc_result_t r = dns_rdataset_first(set);
 	     r == ISC_R_SUCCESS && rc == 0; r = dns_rdataset_next(set)) {
 		dns_rdata_t rdata = DNS_RDATA_INIT;

@@ -43,6 +43,14 @@ struct config_origin {
 	uint32_t timeout_ms;  /* for one try: 100..30000 */
 };
 
+/* How the edge knows which names do not exist. */
+enum config_names {
+	CONFIG_NAMES_NONE,     /* it asks an origin for each */
+	CONFIG_NAMES_PROOFS,   /* by what NSEC and NSEC3 records prove */
+	CONFIG_NAMES_TRANSFER, /* the same; in an unsigned zone, by a transfer
+				*/
+};
+
 struct config_zone {
 	const char *id; /* its key in "zones", as written */
 	struct dname name;
@@ -55,7 +63,8 @@ struct config_zone {
 	bool prefetch;		     /* renew popular answers in time */
 	uint32_t client_timeout_ms;  /* then stale answers: 10..10000 */
 	uint32_t poll_s;	     /* 0: serials are not polled */
-	unsigned long line;	     /* where the zone begins in the file */
+	enum config_names names;
+	unsigned long line; /* where the zone begins in the file */
 };
 
 enum config_probe {

@@ -237,6 +237,7 @@ static int zone_built(struct config_check *c, uint32_t node,
 		.prefetch = v[ZONE_PREFETCH].n != 0,
 		.client_timeout_ms = (uint32_t)v[ZONE_CLIENT_TIMEOUT].n,
 		.poll_s = seconds(&v[ZONE_POLL]),
+		.names = (enum config_names)v[ZONE_NAMES].n,
 		.line = c->json->nodes[node].line,
 	};
 	rc = origins_keep(b, zone);

@@ -57,6 +57,8 @@
 
 /* The order of enum config_transport. */
 static const char *const transports[] = { "tcp", "udp", "tls", NULL };
+/* The order of enum config_names. */
+static const char *const names[] = { "none", "proofs", "transfer", NULL };
 /* The order of enum config_probe. */
 static const char *const probes[] = { "noload", "tcp", "http", "https", NULL };
 /* The order of enum config_fail. */
@@ -264,6 +266,14 @@ static const struct schema_key zone_keys[] = {
 				 "only when they send NOTIFY",
 			.is = SECONDS(0, DAY_MS),
 			PRESET(0) },
+	[ZONE_NAMES] = { .name = "names",
+			 .about = "How the edge tells by itself that a name "
+				  "does not exist: \"none\": it asks; "
+				  "\"proofs\": by the zone's NSEC and NSEC3 "
+				  "records; \"transfer\": the same, and of an "
+				  "unsigned zone all names are transferred",
+			 .is = WORDS(names),
+			 PRESET(0) },
 };
 static const struct schema_block zone = { SCHEMA_ZONE, KEYS(zone_keys) };
 

@@ -17,6 +17,7 @@
 #include "common/rcu.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
+#include "plugin/denial.h"
 #include "plugin/fresh.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
@@ -205,6 +206,7 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 	if (keep && entry->ttl_s > 0) {
 		count(ask->zone, COUNT_STORED);
 		store_put(e->process->store, entry);
+		denial_learn(e, ask->zone, &source);
 	}
 	struct landing landing = { .entry = entry };
 	wait_land(e->process, &ask->flight, &landing);
@@ -319,6 +321,7 @@ uint64_t engine_forget_zone(struct engine *e, struct zone *zone)
 	(void)flight_detach(p->flights, old, NULL, 0, true);
 	atomic_store(&zone->state->cache_id,
 		     atomic_fetch_add(&p->next_cache_id, 1) + 1);
+	denial_forget(e, zone, true);
 	return old;
 }
 
@@ -357,6 +360,7 @@ static void tick(uv_timer_t *timer)
 	survey_tick(e, now_s);
 	persist_tick(e, now_s);
 	fresh_tick(e);
+	denials_tick(e);
 	(void)store_sweep(store, e->sweep_buckets, now_s);
 	struct store_entry *list = store_retired(store);
 	if (list == NULL)
@@ -430,6 +434,7 @@ static void configure_now(struct job *job)
 	const struct config *config = c->snapshot->config;
 
 	struct snapshot *before = e->snapshot;
+	denials_configured(e, c->snapshot);
 	fresh_configured(e, c->snapshot);
 	e->snapshot = c->snapshot;
 	if (c->drains != NULL) { /* once, at the start */
@@ -442,7 +447,7 @@ static void configure_now(struct job *job)
 	e->surveyed_s = 0;
 	survey_tick(e, process_now_s(e->process));
 	free(c);
-	(void)store_limit_set(e->process->store, config->cache_size_bytes);
+	denials_resize(e);
 	isc_quota_max(&e->process->waiters, config->waiters_max);
 
 	if (e->control == NULL) {
@@ -513,6 +518,8 @@ int engine_start(struct process *p, struct engine **enginep)
 	if (rc == 0)
 		rc = fresh_new(e);
 	if (rc == 0)
+		rc = denials_new(e);
+	if (rc == 0)
 		rc = answer_maker_new(p->mctx, &e->maker);
 	if (rc == 0)
 		rc = origins_new(&e->loop, p->mctx, isc_random32(),
@@ -566,6 +573,7 @@ static void stop_now(struct job *job)
 	struct engine *e = ((struct stop *)job)->engine;
 
 	fresh_stop(e);
+	denials_stop(e);
 	if (e->snapshot != NULL)
 		snapshot_unref(e->snapshot);
 	e->snapshot = NULL;
@@ -582,6 +590,7 @@ void engine_stop(struct engine *e)
 	pthread_join(e->thread, NULL);
 	(void)uv_loop_close(&e->loop);
 	fresh_free(e);
+	denials_free(e);
 	answer_maker_free(e->maker);
 	traffic_drains_free(e->drains);
 	free(e->control_path);

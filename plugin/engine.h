@@ -54,6 +54,7 @@ struct engine {
 	bool saving;
 	uint32_t surveyed_s; /* see survey.h */
 	struct fresh *fresh;
+	struct denials *denials;
 	size_t survey_at;
 };
 

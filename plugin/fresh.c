@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "plugin/control.h"
+#include "plugin/denial.h"
 #include "plugin/fresh_int.h"
 #include "plugin/jsonadd.h"
 #include "plugin/log.h"
@@ -63,7 +64,11 @@ static bool may_ask(const struct fresh_zone *fz)
 
 static uint64_t poll_ms(const struct fresh_zone *fz)
 {
-	return fz->zone != NULL ? fz->zone->config->poll_s * UINT64_C(1000) : 0;
+	if (fz->zone == NULL)
+		return 0;
+	uint32_t poll_s = fz->zone->config->poll_s;
+	return (poll_s > 0 ? poll_s : denial_refresh_s(fz->zone)) *
+	       UINT64_C(1000);
 }
 
 /* Forgets those that are no longer configured; who is busy goes later. */
@@ -102,6 +107,7 @@ void fresh_configured(struct engine *e, struct snapshot *s)
 		struct zone *zone = &s->zone[i];
 		struct fresh_zone *fz = zone->state->fresh;
 		bool wanted = zone->config->poll_s > 0 ||
+			      zone->config->names == CONFIG_NAMES_TRANSFER ||
 			      s->config->n_notify > 0 || fz != NULL;
 		bool is_new = fz == NULL;
 		if (wanted)
@@ -136,6 +142,30 @@ struct dns_tsigkey *fresh_key(const struct fresh_zone *fz,
 	if (dns_tsigkey_find(&key, &key_name, NULL, fz->keys) != ISC_R_SUCCESS)
 		return NULL;
 	return key;
+}
+
+bool fresh_seen(const struct zone *zone, uint32_t *serial)
+{
+	const struct fresh_zone *fz = zone->state->fresh;
+
+	if (fz == NULL || !fz->known)
+		return false;
+	*serial = fz->seen;
+	return true;
+}
+
+int fresh_key_for(const struct zone *zone, const struct config_origin *origin,
+		  struct dns_tsigkey **keyp)
+{
+	const struct fresh_zone *fz = zone->state->fresh;
+	struct dns_tsigkey *key = NULL;
+
+	if (origin->key.n > 0 && fz != NULL)
+		key = fresh_key(fz, &origin->key);
+	if (origin->key.n > 0 && key == NULL)
+		return -ENOKEY;
+	*keyp = key;
+	return 0;
 }
 
 /* -- when -------------------------------------------------------------- */
@@ -269,7 +299,7 @@ static bool is_meant(const struct zone *zone, const char *id,
 	       (name != NULL && dname_equal(&zone->config->name, name));
 }
 
-static void hint(struct engine *e, struct zone *zone)
+void fresh_hint(struct engine *e, struct zone *zone)
 {
 	bool is_new = zone->state->fresh == NULL;
 	struct fresh_zone *fz = watch(e, zone);
@@ -300,7 +330,7 @@ void fresh_handle(struct engine *e, struct control_client *client,
 	for (size_t i = 0; s != NULL && i < s->n; i++) {
 		if (!is_meant(&s->zone[i], id, is_name ? &name : NULL))
 			continue;
-		hint(e, &s->zone[i]);
+		fresh_hint(e, &s->zone[i]);
 		zones++;
 	}
 	if (zones == 0) {

@@ -62,6 +62,19 @@ uint64_t fresh_serial(const struct zone *zone);
  */
 void fresh_restored(struct zone *zone, uint64_t saved);
 
+/* The serial that the zone's answers were brought to; false: not known. */
+bool fresh_seen(const struct zone *zone, uint32_t *serial);
+
+/*
+ * The key for a transfer from 'origin', a reference of the caller's; NULL if it
+ * needs none.  0 or -ENOKEY.
+ */
+int fresh_key_for(const struct zone *zone, const struct config_origin *origin,
+		  struct dns_tsigkey **keyp);
+
+/* Has the zone's origins asked for their serial, soon. */
+void fresh_hint(struct engine *e, struct zone *zone);
+
 /* The command "notify". */
 void fresh_handle(struct engine *e, struct control_client *client,
 		  struct json_object *request);

@@ -9,6 +9,7 @@
 
 #include "plugin/commands.h"
 #include "plugin/control.h"
+#include "plugin/denial.h"
 #include "plugin/fresh_int.h"
 #include "plugin/log.h"
 
@@ -64,6 +65,7 @@ static bool serials(const struct check *c, uint32_t *oldest, uint32_t *newest)
 void fresh_check_drop(struct check *c)
 {
 	delta_free(c->delta);
+	denial_change_free(c->change);
 	snapshot_unref(c->zone->snapshot);
 	free(c);
 }
@@ -98,6 +100,7 @@ static void conclude(struct check *c)
 		fz->serial = oldest;
 	if (fz->known && fz->state != NULL && !c->engine->fresh->stopping)
 		atomic_store(&fz->state->serial, FRESH_SERIAL | fz->serial);
+	denial_confirm(c->engine, c->zone, newest);
 	end(c, false, lagging);
 }
 
@@ -250,6 +253,8 @@ static int take_record(void *arg, enum xfr_part part,
 {
 	struct check *c = arg;
 
+	if (c->change != NULL)
+		denial_change_add(c->change, part, record);
 	if (part == XFR_STEP) {
 		delta_step(c->delta);
 		return 0;
@@ -317,6 +322,8 @@ static void transferred(void *arg, const struct xfr_result *result)
 	}
 	c->serial[c->from] = result->serial;
 	c->to = result->serial;
+	denial_change_apply(c->engine, c->zone, c->change, c->to);
+	c->change = NULL;
 	ask_stars(c);
 }
 
@@ -346,6 +353,8 @@ static void transfer(struct check *c, size_t i)
 	int rc = delta_new(&c->zone->config->name, OWNERS_MAX, &c->delta);
 
 	c->from = i;
+	denial_change_free(c->change);
+	c->change = denial_change_new(c->zone);
 	c->fz->transfers++;
 	if (origin->key.n > 0) {
 		setup.key = fresh_key(c->fz, &origin->key);

@@ -59,9 +59,10 @@ struct check {
 	struct probe soa[CONFIG_ORIGINS_MAX];
 	size_t from; /* the origin that the difference comes from */
 	struct xfr *xfr;
-	struct delta *delta; /* NULL: the whole zone goes */
-	bool moved;	     /* the cache was brought to 'to' */
-	bool later;	     /* there is more to do, not now */
+	struct delta *delta;	      /* NULL: the whole zone goes */
+	struct denial_change *change; /* for the set of names, or NULL */
+	bool moved;		      /* the cache was brought to 'to' */
+	bool later;		      /* there is more to do, not now */
 	uint32_t to;
 	uint64_t id; /* cache identity to be walked */
 	size_t dropped;

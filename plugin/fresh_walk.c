@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include <stdlib.h>
 
+#include "plugin/denial.h"
 #include "plugin/fresh_int.h"
 
 #define SLICE_NS      1000000u /* the engine does something else after it */
@@ -75,6 +76,8 @@ static void batch_begin(struct engine *e)
 		f->waiting = c->next;
 		c->next = NULL;
 		(void)flight_detach(e->process->flights, c->id, NULL, 0, true);
+		if (c->delta != NULL)
+			denial_forget(e, c->zone, false);
 		f->batch[f->n_batch++] = c;
 	}
 	if (f->waiting == NULL)

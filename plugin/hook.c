@@ -15,6 +15,7 @@
 
 #include "common/rcu.h"
 #include "plugin/access.h"
+#include "plugin/denial.h"
 #include "plugin/edit.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
@@ -327,6 +328,24 @@ static void miss(struct decision *d, struct look *l)
 		fail(d, DNS_EDE_OTHER, "too many queries wait for origins");
 }
 
+/* It is known not to exist, so that nobody has to be asked. */
+static bool give_denied(struct decision *d, struct look *l)
+{
+	struct made made;
+	struct send_answer a;
+
+	if (l->zone->config->names == CONFIG_NAMES_NONE || l->exact ||
+	    !denial_make(&made, l->qctx, l->zone, &l->key, l->now_s, &a))
+		return false;
+	unsigned int labels =
+		a.kind == STORE_NXDOMAIN
+			? l->zone->labels + 1
+			: dns_name_countlabels(l->qctx->client->query.qname);
+	count(l->zone, COUNT_DENIED);
+	give(d, l->qctx, &a, labels, l->zone);
+	return true;
+}
+
 /* Gives what steer.h has made. */
 static void give_made(struct decision *d, query_ctx_t *qctx,
 		      const struct place *place, enum steer_result result,
@@ -348,10 +367,10 @@ static void give_made(struct decision *d, query_ctx_t *qctx,
 static void decide_host(struct decision *d, query_ctx_t *qctx,
 			const struct place *place)
 {
-	struct steer s;
+	struct made made;
 	struct send_answer a;
 
-	give_made(d, qctx, place, steer_host(&s, qctx, place, &a), &a);
+	give_made(d, qctx, place, steer_host(&made, qctx, place, &a), &a);
 }
 
 /*
@@ -401,8 +420,11 @@ static void answer(struct decision *d, struct look *l)
 	    (e != NULL && is_steered(l->place, l->exact, l->qctx, e))) {
 		decide_host(d, l->qctx, l->place);
 	} else if (e == NULL || !store_fresh(e, l->now_s)) {
-		miss(d, l);
+		if (!give_denied(d, l))
+			miss(d, l);
 	} else if (e->kind == STORE_FAILURE) {
+		if (give_denied(d, l))
+			return;
 		count(l->zone, COUNT_FAILURES);
 		fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
 	} else {
@@ -415,11 +437,11 @@ static void answer(struct decision *d, struct look *l)
 
 static void answer_domain(struct decision *d, struct look *l)
 {
-	struct steer s;
+	struct made made;
 	struct send_answer a;
 
 	give_made(d, l->qctx, l->place,
-		  steer_domain(&s, l->qctx, l->place, l->exact, &a), &a);
+		  steer_domain(&made, l->qctx, l->place, l->exact, &a), &a);
 }
 
 static void note_view(struct instance *inst, const dns_view_t *view)

@@ -49,6 +49,7 @@ enum counter {
 	COUNT_BAD,	  /* origin answers that were not accepted */
 	COUNT_STEERED,	  /* answered by a decision, not by the origin */
 	COUNT_PREFETCHED, /* asked before the time was over, for nobody yet */
+	COUNT_DENIED,	  /* known not to exist, without asking for it */
 	COUNTERS,
 };
 
@@ -69,10 +70,14 @@ struct zone_state {
 	_Atomic uint32_t conflict_s;
 	_Atomic uint8_t
 		is_signed; /* enum zone_signed: the last answer's word */
-	_Atomic uint32_t learned_s; /* when that was; 0: never */
-	struct fresh_zone *fresh;   /* the engine's own, see fresh.h */
-	_Atomic uint64_t serial;    /* see fresh_serial() */
-	bool restored;		    /* engine: answers came from a snapshot */
+	_Atomic uint32_t learned_s;	/* when that was; 0: never */
+	struct fresh_zone *fresh;	/* the engine's own, see fresh.h */
+	_Atomic uint64_t serial;	/* see fresh_serial() */
+	struct denial *denial;		/* the engine's own, see denial.h */
+	struct names *_Atomic names;	/* likewise read under RCU, or NULL */
+	struct proofs *_Atomic proofs;	/* likewise */
+	_Atomic uint32_t names_until_s; /* 'names' may be believed so long */
+	bool restored; /* engine: answers came from a snapshot */
 };
 
 struct snapshot;

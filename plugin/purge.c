@@ -12,6 +12,7 @@
 
 #include "plugin/commands.h"
 #include "plugin/control.h"
+#include "plugin/denial.h"
 #include "plugin/jsonadd.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
@@ -128,6 +129,7 @@ static void add_below(struct purge *p, const struct zone *zone)
 
 	(void)flight_detach(p->engine->process->flights, id, p->name.wire,
 			    p->name.n, true);
+	denial_forget(p->engine, zone, true);
 	p->target[p->n++] = (struct target){ id, false };
 }
 
@@ -176,6 +178,7 @@ static size_t purge_name(struct purge *p, const struct zone *zone,
 	key.n = p->name.n;
 	memcpy(key.name, p->name.wire, key.n);
 	(void)flight_detach(process->flights, key.zone, key.name, key.n, false);
+	denial_forget(p->engine, zone, true);
 	if (type == 0)
 		return store_purge_name(process->store, key.zone, key.name,
 					key.n);

@@ -13,6 +13,7 @@
 
 #include "common/rcu.h"
 #include "plugin/control.h"
+#include "plugin/denial.h"
 #include "plugin/fresh.h"
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
@@ -190,6 +191,9 @@ static struct json_object *status_of_zones(const struct snapshot *s,
 		struct json_object *fresh = fresh_status(z);
 		if (fresh != NULL)
 			json_object_object_add(o, "fresh", fresh);
+		struct json_object *denial = denial_status(z);
+		if (denial != NULL)
+			json_object_object_add(o, "names", denial);
 		json_object_array_add(list, o);
 		listed++;
 	}

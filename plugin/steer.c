@@ -91,62 +91,6 @@ void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
 
 /* -- wires ----------------------------------------------------------------- */
 
-/* A wire under way.  What does not fit is left out: none of it can. */
-struct pen {
-	struct steer *s;
-	size_t n;
-	uint16_t apex; /* where the name of the zone's apex begins */
-};
-
-enum { ANSWER, AUTHORITY };
-
-static void put16(struct pen *pen, uint16_t value)
-{
-	pen->s->wire[pen->n++] = (uint8_t)(value >> 8);
-	pen->s->wire[pen->n++] = (uint8_t)value;
-}
-
-static void put32(struct pen *pen, uint32_t value)
-{
-	put16(pen, (uint16_t)(value >> 16));
-	put16(pen, (uint16_t)value);
-}
-
-static void pen_init(struct pen *pen, struct steer *s, const dns_name_t *qname,
-		     dns_rdatatype_t qtype, const dns_name_t *apex)
-{
-	memset(&s->form, 0, sizeof(s->form));
-	memset(s->wire, 0, WIRE_HEADER);
-	s->wire[2] = 0x84; /* QR, AA */
-	s->wire[5] = 1;	   /* a question */
-	memcpy(s->wire + WIRE_HEADER, qname->ndata, qname->length);
-	*pen = (struct pen){ .s = s, .n = WIRE_HEADER + qname->length };
-	pen->apex = (uint16_t)(WIRE_HEADER + qname->length - apex->length);
-	put16(pen, (uint16_t)qtype);
-	put16(pen, dns_rdataclass_in);
-}
-
-/* One record; its owner is the name at 'owner' in the question. */
-static void put_record(struct pen *pen, unsigned int section, uint16_t owner,
-		       dns_rdatatype_t type, uint32_t ttl_s, struct slice rdata)
-{
-	if (pen->n + 12 + rdata.n > STEER_WIRE_MAX)
-		return;
-	put16(pen, (uint16_t)(0xc000u | owner));
-	put16(pen, (uint16_t)type);
-	put16(pen, dns_rdataclass_in);
-	put32(pen, ttl_s);
-	put16(pen, (uint16_t)rdata.n);
-	memcpy(pen->s->wire + pen->n, rdata.p, rdata.n);
-	pen->n += rdata.n;
-	pen->s->form.count[section]++;
-}
-
-static struct slice octets(const uint8_t *p, size_t n)
-{
-	return (struct slice){ (const char *)p, n };
-}
-
 static void put_addresses(struct pen *pen, const struct gtm_host *host,
 			  enum gtm_family family, const struct gtm_answer *g)
 {
@@ -155,23 +99,23 @@ static void put_addresses(struct pen *pen, const struct gtm_host *host,
 	for (unsigned int i = 0; i < g->n; i++) {
 		const struct gtm_candidate *c =
 			&host->candidate[family][g->pick[i]];
-		put_record(pen, ANSWER, WIRE_HEADER,
-			   v6 ? dns_rdatatype_aaaa : dns_rdatatype_a, g->ttl_s,
-			   octets(c->address, v6 ? 16 : 4));
+		made_record(pen, MADE_ANSWER, WIRE_HEADER,
+			    v6 ? dns_rdatatype_aaaa : dns_rdatatype_a, g->ttl_s,
+			    made_octets(c->address, v6 ? 16 : 4));
 	}
 }
 
-static void put_soa(struct pen *pen, unsigned int section,
+static void put_soa(struct pen *pen, enum made_section section,
 		    const struct domain *domain)
 {
 	const struct config_domain *config = domain->config;
 	uint32_t ttl_s = config->ttl_s;
 
 	/* RFC 2308 section 3 */
-	if (section == AUTHORITY && config->negative_ttl_s < ttl_s)
+	if (section == MADE_AUTHORITY && config->negative_ttl_s < ttl_s)
 		ttl_s = config->negative_ttl_s;
-	put_record(pen, section, pen->apex, dns_rdatatype_soa, ttl_s,
-		   octets(domain->soa, domain->soa_n));
+	made_record(pen, section, pen->apex, dns_rdatatype_soa, ttl_s,
+		    made_octets(domain->soa, domain->soa_n));
 }
 
 static void put_ns(struct pen *pen, const struct domain *domain)
@@ -179,60 +123,34 @@ static void put_ns(struct pen *pen, const struct domain *domain)
 	const struct config_domain *config = domain->config;
 
 	for (size_t i = 0; i < config->n_ns; i++)
-		put_record(pen, ANSWER, pen->apex, dns_rdatatype_ns,
-			   config->ttl_s,
-			   octets(config->ns[i].wire, config->ns[i].n));
+		made_record(pen, MADE_ANSWER, pen->apex, dns_rdatatype_ns,
+			    config->ttl_s,
+			    made_octets(config->ns[i].wire, config->ns[i].n));
 }
 
-/* Ends the wire, and fills 'a' as a finished answer of 'kind'. */
 static enum steer_result finish(struct pen *pen, enum store_kind kind,
 				struct send_answer *a)
 {
-	pen->s->form.n = (uint16_t)pen->n;
-	*a = (struct send_answer){
-		.octets = pen->s->wire,
-		.form = &pen->s->form,
-		.kind = (uint8_t)kind,
-		.rcode = kind == STORE_NXDOMAIN ? dns_rcode_nxdomain
-						: dns_rcode_noerror,
-		.aa = true,
-	};
-	pen->s->wire[3] = a->rcode;
+	(void)made_end(pen, kind, a); /* none of these can be too large */
 	return STEER_ANSWER;
 }
 
-/* The name of the zone or domain around 'place', as the client spelled it. */
-static void apex_name(const query_ctx_t *qctx, const struct place *place,
-		      dns_name_t *apex)
-{
-	const dns_name_t *qname = qctx->client->query.qname;
-	unsigned int labels = dns_name_countlabels(qname);
-	unsigned int n = place->apex_labels + 1;
-
-	dns_name_init(apex, NULL);
-	if (n > labels)
-		n = labels;
-	dns_name_getlabelsequence(qname, labels - n, n, apex);
-}
-
-enum steer_result steer_host(struct steer *s, query_ctx_t *qctx,
+enum steer_result steer_host(struct made *made, query_ctx_t *qctx,
 			     const struct place *place, struct send_answer *a)
 {
 	enum gtm_family family =
 		qctx->qtype == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
 	struct gtm_answer g;
 	struct pen pen;
-	dns_name_t apex;
 
 	steer_decide(qctx, place->host, family, &g);
 	steer_count(qctx, place->host, family, false, &g);
 	if (g.outcome == GTM_SERVFAIL)
 		return STEER_FAIL;
-	apex_name(qctx, place, &apex);
-	pen_init(&pen, s, qctx->client->query.qname, qctx->qtype, &apex);
+	made_begin(&pen, made, qctx, place->apex_labels);
 	put_addresses(&pen, place->host, family, &g);
 	if (g.n == 0 && place->domain != NULL)
-		put_soa(&pen, AUTHORITY, place->domain);
+		put_soa(&pen, MADE_AUTHORITY, place->domain);
 	return finish(&pen, g.n > 0 ? STORE_POSITIVE : STORE_NODATA, a);
 }
 
@@ -253,34 +171,31 @@ static bool put_any_addresses(struct pen *pen, query_ctx_t *qctx,
 	return true;
 }
 
-enum steer_result steer_domain(struct steer *s, query_ctx_t *qctx,
+enum steer_result steer_domain(struct made *made, query_ctx_t *qctx,
 			       const struct place *place, bool exact,
 			       struct send_answer *a)
 {
-	const dns_name_t *qname = qctx->client->query.qname;
 	dns_rdatatype_t type = qctx->qtype;
 	bool any = type == dns_rdatatype_any;
 	struct pen pen;
-	dns_name_t apex;
 
 	if (exact && place->host != NULL && steer_decides(type))
-		return steer_host(s, qctx, place, a);
+		return steer_host(made, qctx, place, a);
 	atomic_fetch_add_explicit(&process_get()->domain_other, 1,
 				  memory_order_relaxed);
-	apex_name(qctx, place, &apex);
-	pen_init(&pen, s, qname, type, &apex);
+	made_begin(&pen, made, qctx, place->apex_labels);
 	if (exact && place->host != NULL && any &&
 	    !put_any_addresses(&pen, qctx, place->host))
 		return STEER_FAIL;
-	if (qname->length == apex.length) {
+	if (pen.apex == WIRE_HEADER) {
 		if (any || type == dns_rdatatype_soa)
-			put_soa(&pen, ANSWER, place->domain);
+			put_soa(&pen, MADE_ANSWER, place->domain);
 		if (any || type == dns_rdatatype_ns)
 			put_ns(&pen, place->domain);
 	}
-	if (s->form.count[ANSWER] > 0)
+	if (made->form.count[MADE_ANSWER] > 0)
 		return finish(&pen, STORE_POSITIVE, a);
-	put_soa(&pen, AUTHORITY, place->domain);
+	put_soa(&pen, MADE_AUTHORITY, place->domain);
 	/* RFC 8020: a name with names below it exists */
 	return finish(&pen, exact ? STORE_NODATA : STORE_NXDOMAIN, a);
 }

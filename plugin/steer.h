@@ -14,18 +14,11 @@
 #include <ns/query.h>
 
 #include "gtm/decide.h"
+#include "plugin/made.h"
 #include "plugin/map.h"
-#include "plugin/send.h"
-
-#define STEER_WIRE_MAX 6144u /* what any answer made here needs */
-
-struct steer {
-	struct store_form form;
-	uint8_t wire[STEER_WIRE_MAX];
-};
 
 enum steer_result {
-	STEER_ANSWER, /* '*a' is filled; it points into '*s' */
+	STEER_ANSWER, /* '*a' is filled; it points into '*made' */
 	STEER_FAIL,   /* SERVFAIL, as the hostname's "fail" wants it */
 };
 
@@ -48,13 +41,13 @@ void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
 		 const struct gtm_answer *answer);
 
 /* Answers A or AAAA at a hostname; NODATA has the domain's SOA, if any. */
-enum steer_result steer_host(struct steer *s, query_ctx_t *qctx,
+enum steer_result steer_host(struct made *made, query_ctx_t *qctx,
 			     const struct place *place, struct send_answer *a);
 
 /*
  * Answers any question in a declared domain, at 'place' ('exact') or below
  * it.
  */
-enum steer_result steer_domain(struct steer *s, query_ctx_t *qctx,
+enum steer_result steer_domain(struct made *made, query_ctx_t *qctx,
 			       const struct place *place, bool exact,
 			       struct send_answer *a);

@@ -45,6 +45,7 @@ static const struct plugin_help zone_helps[] = {
 	{ "steered", "Answers of origins with decided addresses in them." },
 	{ "prefetched", "Questions put to origins before the answer's time "
 			"was over." },
+	{ "denied", "Questions for what is known not to exist." },
 };
 
 /* What is known of a zone's changes; not of every zone. */

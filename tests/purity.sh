@@ -16,7 +16,7 @@ pure='common/err common/dname common/units common/utf8 common/jsontext
 	gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_draw
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
 	cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
-	cacheproxy/delta cacheproxy/delta_names'
+	cacheproxy/delta cacheproxy/delta_names cacheproxy/names'
 
 objects() {
 	for m in "$@"; do
@@ -54,6 +54,7 @@ check none cacheproxy/snapshot cacheproxy/snapshot_load
 check none cacheproxy/delta cacheproxy/delta_names
 check none gtm/table gtm/world gtm/world_build gtm/decide
 check log gtm/decide_draw
+check malloc_usable_size cacheproxy/names
 check "$rcu|$pages" cacheproxy/store
 check "$rcu|pthread_mutex_(init|destroy|lock|unlock)" cacheproxy/flight
 exit $rc

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import time
 
 from harness import (Broken, Lab, Named, Skip, figure)
 
@@ -28,6 +29,7 @@ LOOSE = 'check-names primary ignore; check-integrity no; check-mx ignore;' \
         ' check-sibling no; check-spf ignore; check-wildcard no;' \
         ' check-dup-records ignore;'
 ENDLESS = ' max-records-per-type 0; max-types-per-name 0;'  # large RRsets
+OPEN = 'allow-transfer { any; };'
 JOBS = 2
 
 
@@ -46,17 +48,34 @@ def zones_of(directory):
     return {row[0]: os.path.join(directory, row[1]) for row in rows}
 
 
-def compare(lab, place, name, options, tag):
+def start_edge(lab, tag, options, keys, origin, shown):
+    """An edge of 'shown' zones, ready to deny what it can."""
+    edge = Named(lab, 'e-' + tag, edge={z: origin for z in shown},
+                 options=options, zone_keys=keys)
+    edge.start()
+    end = time.monotonic() + 60
+    while keys and time.monotonic() < end:
+        with open(edge.log) as f:
+            if len(re.findall('its (?:[0-9]+ )?names are', f.read())) >= len(
+                    shown):
+                return edge
+        time.sleep(0.1)
+    if keys:
+        raise Broken('%s: no sets of names' % tag)
+    return edge
+
+
+def compare(lab, place, name, options, keys, tag):
     """One set under one setting; edgediff's account of it, and notes."""
     directory = os.path.join(place, name)
     zones = zones_of(directory)
-    origin = Named(lab, 'o-' + tag, zones=zones, options=options + LOOSE)
+    origin = Named(lab, 'o-' + tag, zones=zones, options=options + LOOSE,
+                   zone_options=OPEN if keys else '')
     origin.start()
     with open(origin.log) as f:
         unloaded = re.findall(r'zone (\S+)/IN: not loaded', f.read())
-    edge = Named(lab, 'e-' + tag, edge={z: origin for z in zones},
-                 options=options)
-    edge.start()
+    edge = start_edge(lab, tag, options, keys, origin, [
+        z for z in zones if z not in unloaded])
     result = lab.path(tag + '.json')
     done = lab.run([sys.executable, '-B', place + '/edgediff.py',
                     '127.0.0.1:%d' % origin.port, '127.0.0.1:%d' % edge.port,
@@ -82,8 +101,11 @@ def keep(tag, account):
 
 
 def settings(tag):
-    """(tag, options of named) of each setting that all is compared under."""
-    return [(tag + '-default', ''), (tag + '-full', 'minimal-responses no;')]
+    """(tag, options of named, keys of every edge zone) of each setting that
+    all is compared under."""
+    return [(tag + '-default', '', {}),
+            (tag + '-full', 'minimal-responses no;', {}),
+            (tag + '-names', '', {'names': 'transfer'})]
 
 
 @functools.lru_cache(None)
@@ -97,8 +119,9 @@ def over_corpus():
     lines = []
     with Lab() as lab:
         for name in names:
-            for tag, options in settings(name):
-                account, unloaded = compare(lab, place, name, options, tag)
+            for tag, options, keys in settings(name):
+                account, unloaded = compare(lab, place, name, options, keys,
+                                            tag)
                 where = keep(tag, account)
                 total += account['different']
                 asked += account['same'] + account['different']
@@ -113,7 +136,8 @@ def over_corpus():
                     '; not loaded: ' + ' '.join(unloaded)
                     if unloaded else ''))
     lines.append('%d questions, each asked of the edge as a miss and as a'
-                 ' hit; default and "minimal-responses no"' % asked)
+                 ' hit; default, "minimal-responses no", and "names":'
+                 ' "transfer"' % asked)
     lines.append('differences kept in ' + where)
     return asked, total, transfers, lines
 
@@ -133,28 +157,27 @@ def diff_first():
     return total, lines
 
 
-def start_pair(lab, made, options, tag):
+def start_pair(lab, made, options, keys, tag):
     """An origin with the generated zones, and its edge."""
     origin = Named(lab, 'o-' + tag, zones={z.name: z.file for z in made},
-                   options=options + LOOSE + ENDLESS)
+                   options=options + LOOSE + ENDLESS,
+                   zone_options=OPEN if keys else '')
     origin.start()
     with open(origin.log) as f:
         unloaded = re.findall(r'zone (\S+)/IN: not loaded', f.read())
     if unloaded:
         raise Broken('%s: not loaded: %s' % (tag, ' '.join(unloaded)))
-    edge = Named(lab, 'e-' + tag, edge={z.name.lower(): origin
-                                        for z in made if z.shown},
-                 options=options)
-    edge.start()
+    edge = start_edge(lab, tag, options, keys, origin,
+                      [z.name.lower() for z in made if z.shown])
     return origin, edge
 
 
-def over_zones(lab, seed, tag, options, make):
+def over_zones(lab, seed, tag, options, keys, make):
     """Zones that 'make' makes, under one setting: an Outcome."""
     where = lab.path('zones-' + tag)
     os.makedirs(where)
     made = make(seed, where)
-    origin, edge = start_pair(lab, made, options, tag)
+    origin, edge = start_pair(lab, made, options, keys, tag)
     asked = questions.make(made, seed + tag, each=1)
     asked += questions.strange([z for z in made if z.family == 'hosts'])
     outcome = pairs.compare(
@@ -173,10 +196,10 @@ def diff():
     total = compared = 0
     lines = []
     with Lab() as lab:
-        for tag, options, make in [
+        for tag, options, keys, make in [
                 (*setting, zones.make) for setting in settings('generated')
-        ] + [('root', '', zones.make_root)]:
-            outcome = over_zones(lab, seed, tag, options, make)
+        ] + [('root', '', {}, zones.make_root)]:
+            outcome = over_zones(lab, seed, tag, options, keys, make)
             differ = len({d.question for d in outcome.differences})
             total += differ
             compared += outcome.compared

@@ -169,12 +169,13 @@ class Named(Daemon):
     named to forward everything to; 'edge' maps edge zones to the named that
     is their origin (then the plugin is loaded).  'options' is text for the
     options block; 'steer' holds members of nearzone.json for traffic
-    management (then, too, the plugin is loaded).
+    management (then, too, the plugin is loaded), 'zone_keys' those of every
+    edge zone.
     """
 
     def __init__(self, lab, name, zones=None, edge=None, forward=None,
                  options='', transport=None, plugin=None, zone_options='',
-                 steer=None):
+                 steer=None, zone_keys=None):
         self.lab = lab
         self.name = name
         self.zones = zones or {}
@@ -184,6 +185,7 @@ class Named(Daemon):
         self.zone_options = zone_options
         self.transport = transport
         self.steer = steer or {}
+        self.zone_keys = zone_keys or {}
         if plugin is None:
             plugin = edge is not None or steer is not None
         self.plugin = plugin
@@ -203,7 +205,7 @@ class Named(Daemon):
             server = {'address': '127.0.0.1', 'port': origin.port}
             if self.transport:
                 server['transport'] = self.transport
-            zones[zone] = {'origins': [server]}
+            zones[zone] = {'origins': [server], **self.zone_keys}
         return zones
 
     def write_nearzone(self, zones=None):

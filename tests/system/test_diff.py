@@ -7,10 +7,12 @@ import os
 import sys
 
 import dns.name
+import dns.rcode
 import dns.rdatatype
 import pytest
 
-from nzlib import Edge, Named, origin_at, scratch, zone_of
+from nzlib import (Edge, Named, Origin, ask, origin_at, scratch, zone_of,
+                   zone_text)
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "diff"))
@@ -21,22 +23,26 @@ import zones  # noqa: E402
 
 SEED = "check"
 PART = 1000  # questions of a setting
-SETTINGS = {"default": "", "full": "minimal-responses no;"}
+SETTINGS = {"default": ("", {}), "full": ("minimal-responses no;", {}),
+            "names": ("", {"names": "transfer"})}
 LOOSE = ("check-names primary ignore; check-integrity no;"
          " check-mx-cname ignore; check-srv-cname ignore;"
          " max-records-per-type 0; max-types-per-name 0;")
 
 
 @contextlib.contextmanager
-def serving(made, options, transport="tcp"):
-    """An origin and its edge, both running: a Pair."""
+def serving(made, options, keys=(), transport="tcp"):
+    """An origin and its edge, both running: a Pair.  'keys': of each zone."""
     body = "".join(f'zone "{z.name}" {{ type primary; file "{z.file}"; }};\n'
                    for z in made)
     with Named("origin", LOOSE + options, body) as origin:
         assert "not loaded" not in origin.log()
-        shown = {z.name.lower(): zone_of(origin_at(origin, transport))
+        shown = {z.name.lower(): zone_of(origin_at(origin, transport),
+                                         **dict(keys))
                  for z in made if z.shown}
         with Edge(shown, options=options) as edge:
+            for zone in shown if keys else ():
+                edge.wait_log(f"zone '{zone}'.* its .*names are")
             yield compare.Pair((origin.address, origin.port),
                                (edge.address, edge.port))
 
@@ -48,7 +54,7 @@ def made():
 
 @pytest.fixture(scope="module", params=SETTINGS)
 def pair(request, made):
-    with serving(made, SETTINGS[request.param]) as p:
+    with serving(made, *SETTINGS[request.param]) as p:
         yield p
 
 
@@ -87,7 +93,7 @@ def test_root():
 def test_by_udp():
     """An origin asked by UDP leaves out what does not fit a datagram."""
     made = zones.make(SEED, scratch("udp"), ("large", "aliases"), ("nsec3",))
-    with serving(made, "", "udp") as p:
+    with serving(made, "", transport="udp") as p:
         for n in (4, 8, 16, 30):
             for name, rdtype in ((f"m{n}", "MX"), (f"_s{n}", "SRV"),
                                  (f"h{n}", "HTTPS")):
@@ -171,3 +177,33 @@ def test_dname_spelled(pair):
         for zone in ("aliases-nsec3.test", "ALIASES-nSEC3.tEsT"):
             for size in (512, 520, 530, 560):
                 same(pair, f"{name}.{zone}", "TXT", size=size, do=True)
+
+
+def test_alias_that_comes_back():
+    """An alias leaves the zone, another in a zone that the edge has not
+    comes back: what is beyond the first is left to whoever follows it."""
+    a = zone_text("""
+out CNAME b.b.test.
+in CNAME out
+lost CNAME gone.b.test.
+back A 192.0.2.1
+tree DNAME tree.b.test.
+""")
+    b = zone_text("""
+b CNAME back.a.test.
+gone CNAME nothing.a.test.
+x.tree CNAME back.a.test.
+""")
+    with Origin({"a.test": a, "b.test": b}) as origin, \
+            Edge({"a.test": zone_of(origin)}) as edge:
+        for name, chain in (("out", 1), ("in", 2), ("lost", 1),
+                            ("x.tree", 2)):
+            for _ in range(2):  # a miss, a hit
+                reply = ask(edge, f"{name}.a.test")
+                assert reply.rcode() == dns.rcode.NOERROR
+                assert len(reply.answer) == chain, reply
+                assert all(r.rdtype in (dns.rdatatype.CNAME,
+                                        dns.rdatatype.DNAME)
+                           for r in reply.answer)
+                assert not reply.authority
+        assert ask(edge, "back.a.test").answer[0][0].address == "192.0.2.1"

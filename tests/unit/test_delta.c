@@ -109,7 +109,11 @@ static int change(struct delta *d, const char *owner, uint16_t type,
 		  const void *p, size_t n, bool added)
 {
 	struct dname name = name_of(owner);
-	struct delta_record r = { name.wire, name.n, type, 0, p, n };
+	struct delta_record r = { .owner = name.wire,
+				  .owner_n = name.n,
+				  .type = type,
+				  .rdata = p,
+				  .rdata_n = n };
 
 	return delta_add(d, &r, added);
 }

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * proofs - what an origin has proven not to exist: the NSEC and NSEC3 records
+ * of one signed zone, in the order of their owners, as its answers brought
+ * them; and what they prove of other questions (RFC 8198, aggressive use).
+ *
+ * Only records that the zone itself has signed count, never those of a parent
+ * or a child; nothing is concluded from a span with opt-out, nor below a cut
+ * or a DNAME, nor of a name that a wildcard may stand in for, unless the
+ * wildcard's own record says that the type is not there.  Signatures are not
+ * checked: the origin is trusted here as for its other answers, and whoever
+ * validates does so with what is given.
+ *
+ * One writer (the engine); readers are inside rcu_enter()/rcu_leave() and
+ * neither lock nor wait.  Time is an argument, as the store has it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/dname.h"
+
+#define PROOFS_RECORDS_MAX 8192u /* octets of one set with its signatures */
+
+struct proofs;
+struct proof;
+
+/* Memory that all zones have together for this; any thread may read it. */
+struct proofs_pool {
+	_Atomic uint64_t bytes, limit_bytes;
+};
+
+/*
+ * An RRset (SOA, NSEC or NSEC3) with its signatures: records one after the
+ * other, each as type, TTL, length of its rdata (16, 32 and 16 bits, network
+ * order), rdata without compression.  The first is the one that is proven by
+ * the others.
+ */
+struct proofs_set {
+	const uint8_t *owner; /* uncompressed wire form, any case */
+	size_t owner_n;
+	const uint8_t *records;
+	size_t n;	/* octets of records, at most PROOFS_RECORDS_MAX */
+	uint32_t ttl_s; /* may be used so long */
+};
+
+/* 0 or -ENOMEM.  'pool' outlives it. */
+int proofs_new(const struct dname *apex, struct proofs_pool *pool,
+	       struct proofs **proofsp);
+void proofs_free(struct proofs *proofs); /* no reader is left; NULL is fine */
+
+/*
+ * Writer: keeps 'set', in place of an older one of that owner.  Where memory
+ * is short the zone's oldest go.  0; -EINVAL (not such a set: nothing
+ * changed); -ENOMEM; -ESTALE: it is an NSEC3 record with other parameters than
+ * those that are kept: begin anew.
+ */
+int proofs_learn(struct proofs *proofs, const struct proofs_set *set,
+		 uint32_t now_s);
+
+/* Writer: withdraws what is too old; returns true if anything is retired. */
+bool proofs_sweep(struct proofs *proofs, uint32_t now_s);
+
+/*
+ * Writer: hands over what was withdrawn since the last call (NULL: nothing).
+ * After a grace period, pass it to proofs_retired_free(), any thread.
+ */
+struct proof *proofs_retired(struct proofs *proofs);
+void proofs_retired_free(struct proof *list);
+
+enum proofs_word {
+	PROOFS_NONE,	 /* nothing is proven */
+	PROOFS_NXDOMAIN, /* the name does not exist */
+	PROOFS_NODATA,	 /* it, or a wildcard for it, has no such type */
+};
+
+#define PROOFS_MAX 3u /* records that one answer needs */
+
+struct proofs_found {
+	enum proofs_word word;
+	uint32_t ttl_s;		 /* until the first of them is too old */
+	const struct proof *soa; /* PROOFS_NONE: these are not set */
+	const struct proof *proof[PROOFS_MAX];
+	size_t n;
+};
+
+/*
+ * Reader: what is proven of 'name' ('n' octets, lower case, in the zone) and
+ * 'qtype'.  What '*found' points to is valid until rcu_leave().
+ */
+void proofs_find(const struct proofs *proofs, const uint8_t *name, size_t n,
+		 uint16_t qtype, uint32_t now_s, struct proofs_found *found);
+
+/* What a proof consists of, as it was learnt. */
+void proof_read(const struct proof *proof, struct proofs_set *set);
+
+/* Sets that are kept. Any thread. */
+uint64_t proofs_count(const struct proofs *proofs);

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <isc/random.h>
+
+#include <json-c/json.h>
+
+#include "common/rcu.h"
+#include "plugin/denial_int.h"
+#include "plugin/jsonadd.h"
+#include "plugin/log.h"
+
+#define TICK_MS	     1000u
+#define PROOFS_SHARE 16u /* of the cache, for proofs */
+
+/* -- memory ---------------------------------------------------------------- */
+
+/* Something that readers may still see, until the worker has waited. */
+struct gone {
+	struct job job;
+	struct proofs *proofs;
+	struct proof *list;
+};
+
+static void free_gone(struct job *job)
+{
+	struct gone *g = (struct gone *)job;
+
+	rcu_wait();
+	proofs_free(g->proofs);
+	proofs_retired_free(g->list);
+	free(g);
+}
+
+static void free_later(struct engine *e, struct proofs *proofs,
+		       struct proof *list)
+{
+	struct gone *g = malloc(sizeof(*g));
+
+	if (g == NULL) { /* rare enough to wait here */
+		rcu_wait();
+		proofs_free(proofs);
+		proofs_retired_free(list);
+		return;
+	}
+	*g = (struct gone){ { .run = free_gone }, proofs, list };
+	process_work(e->process, &g->job);
+}
+
+void denials_resize(struct engine *e)
+{
+	struct denials *ds = e->denials;
+	uint64_t size = e->snapshot->config->cache_size_bytes;
+	uint64_t taken = 0;
+
+	atomic_store(&ds->pool.limit_bytes, size / PROOFS_SHARE);
+	if (ds->zones != NULL)
+		taken = ds->names_bytes + size / PROOFS_SHARE;
+	(void)store_limit_set(e->process->store, size - taken);
+}
+
+/* -- proofs ---------------------------------------------------------------- */
+
+static struct proofs *proofs_of(const struct zone_state *state)
+{
+	return atomic_load_explicit(&state->proofs, memory_order_relaxed);
+}
+
+static void drop_proofs(struct engine *e, struct zone_state *state)
+{
+	struct proofs *proofs = proofs_of(state);
+
+	if (proofs == NULL)
+		return;
+	atomic_store_explicit(&state->proofs, NULL, memory_order_release);
+	free_later(e, proofs, NULL);
+}
+
+static void learn(struct engine *e, struct zone *zone,
+		  const struct answer_source *source)
+{
+	struct proofs *proofs = proofs_of(zone->state);
+	bool is_new = proofs == NULL;
+
+	if (is_new &&
+	    proofs_new(&zone->config->name, &e->denials->pool, &proofs) != 0)
+		return;
+	int rc = answer_learn(e->maker, source, proofs);
+	if (rc == -ESTALE && !is_new) {
+		drop_proofs(e, zone->state);
+		learn(e, zone, source); /* once: then it is new */
+		return;
+	}
+	if (!is_new)
+		return;
+	if (proofs_count(proofs) == 0)
+		proofs_free(proofs);
+	else
+		atomic_store_explicit(&zone->state->proofs, proofs,
+				      memory_order_release);
+}
+
+void denial_learn(struct engine *e, struct zone *zone,
+		  const struct answer_source *source)
+{
+	/* an older configuration's zone may be gone in the running one */
+	if (zone->config->names != CONFIG_NAMES_NONE &&
+	    zone->snapshot == e->snapshot && !e->denials->stopping)
+		learn(e, zone, source);
+}
+
+static void sweep_proofs(struct engine *e, struct zone_state *state,
+			 uint32_t now_s)
+{
+	struct proofs *proofs = proofs_of(state);
+
+	if (proofs != NULL && proofs_sweep(proofs, now_s))
+		free_later(e, NULL, proofs_retired(proofs));
+}
+
+/* -- zones ----------------------------------------------------------------- */
+
+static struct denial *want(struct engine *e, struct zone *zone)
+{
+	struct denial *d = zone->state->denial;
+
+	if (d == NULL) {
+		d = calloc(1, sizeof(*d));
+		if (d == NULL)
+			return NULL;
+		d->state = zone->state;
+		d->next = e->denials->zones;
+		e->denials->zones = d;
+		zone->state->denial = d;
+	}
+	d->zone = zone;
+	return d;
+}
+
+/* Lets go of all that hangs from the zone's state. */
+static void let_go(struct engine *e, struct denial *d)
+{
+	denial_names_drop(e, d);
+	denial_names_stop(d);
+	if (d->state != NULL) {
+		drop_proofs(e, d->state);
+		d->state->denial = NULL;
+	}
+	d->state = NULL;
+	d->zone = NULL;
+}
+
+static bool is_idle(const struct denial *d)
+{
+	return d->step == DENIAL_IDLE;
+}
+
+static void remove_gone(struct engine *e)
+{
+	struct denial **at = &e->denials->zones;
+
+	e->denials->at = NULL;
+	while (*at != NULL) {
+		struct denial *d = *at;
+		if (!d->marked && d->state != NULL)
+			let_go(e, d);
+		d->marked = false;
+		if (d->state != NULL || !is_idle(d)) {
+			at = &d->next;
+			continue;
+		}
+		*at = d->next;
+		free(d);
+	}
+}
+
+void denial_gone(struct engine *e, struct denial *d)
+{
+	struct denial **at = &e->denials->zones;
+
+	e->denials->at = NULL;
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	free(d);
+}
+
+void denials_configured(struct engine *e, struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct zone *zone = &s->zone[i];
+		if (zone->config->names == CONFIG_NAMES_NONE)
+			continue;
+		struct denial *d = want(e, zone);
+		if (d == NULL)
+			continue;
+		d->marked = true;
+		if (zone->config->names != CONFIG_NAMES_TRANSFER)
+			denial_names_drop(e, d);
+	}
+	remove_gone(e);
+}
+
+void denials_tick(struct engine *e)
+{
+	struct denials *ds = e->denials;
+	uint64_t now_ms = clock_now_ms();
+
+	if (ds->stopping || ds->zones == NULL || now_ms < ds->tick_ms)
+		return;
+	ds->tick_ms = now_ms + TICK_MS;
+	for (struct denial *d = ds->zones; d != NULL; d = d->next)
+		if (d->state != NULL)
+			sweep_proofs(e, d->state, process_now_s(e->process));
+	denial_names_start(e);
+}
+
+void denial_forget(struct engine *e, const struct zone *zone, bool names)
+{
+	struct zone_state *state = zone->state;
+
+	if (state->denial == NULL)
+		return;
+	(void)flight_detach(e->process->flights, atomic_load(&state->cache_id),
+			    NULL, 0, true);
+	drop_proofs(e, state);
+	if (names)
+		denial_names_drop(e, state->denial);
+}
+
+/* -- what is known --------------------------------------------------------- */
+
+static const char *word_of(const struct denial *d)
+{
+	switch (d->step) {
+	case DENIAL_MOVING:
+		return "transfer";
+	case DENIAL_BUILDING:
+		return "building";
+	case DENIAL_KEPT:
+		return "kept";
+	case DENIAL_CHANGING:
+		return "changing";
+	default:
+		return "none";
+	}
+}
+
+static struct json_object *status_of_names(const struct denial *d)
+{
+	struct json_object *o = json_object_new_object();
+	char text[LOG_ERROR_MAX];
+
+	add_text(o, "state", word_of(d));
+	if (d->step == DENIAL_KEPT) {
+		add_number(o, "names", names_count(d->names));
+		add_number(o, "bytes", names_bytes(d->names));
+		add_number(o, "serial", names_soa(d->names)->serial);
+	}
+	add_number(o, "transfers", d->transfers);
+	add_number(o, "changes", d->changes);
+	if (d->why == -EOPNOTSUPP)
+		add_text(o, "why", "the zone is signed: its proofs are used");
+	else if (d->why != 0)
+		add_text(o, "why", log_error(d->why, text));
+	return o;
+}
+
+struct json_object *denial_status(const struct zone *zone)
+{
+	const struct denial *d = zone->state->denial;
+	const struct proofs *proofs = proofs_of(zone->state);
+
+	if (d == NULL)
+		return NULL;
+	struct json_object *o = json_object_new_object();
+	if (zone->config->names == CONFIG_NAMES_TRANSFER)
+		json_object_object_add(o, "set", status_of_names(d));
+	add_number(o, "proofs", proofs != NULL ? proofs_count(proofs) : 0);
+	return o;
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+int denials_new(struct engine *e)
+{
+	e->denials = calloc(1, sizeof(*e->denials));
+	if (e->denials == NULL)
+		return -ENOMEM;
+	isc_random_buf(&e->denials->seed, sizeof(e->denials->seed));
+	return 0;
+}
+
+void denials_stop(struct engine *e)
+{
+	e->denials->stopping = true;
+	for (struct denial *d = e->denials->zones; d != NULL; d = d->next)
+		let_go(e, d);
+}
+
+void denials_free(struct engine *e)
+{
+	struct denials *ds = e->denials;
+
+	while (ds != NULL && ds->zones != NULL) {
+		struct denial *next = ds->zones->next;
+		free(ds->zones);
+		ds->zones = next;
+	}
+	free(ds);
+	e->denials = NULL;
+}

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What does not exist is denied without asking: "names" of a zone.
+
+Unsigned zones by the set of their names, which a transfer brought and
+differences keep current; signed ones by what the origin has proven.  Each
+answer made here is compared with the origin's own.
+"""
+
+import dns.rcode
+import dns.rdatatype
+import pytest
+
+from nzlib import ask, wait_for
+
+from test_fresh import NSEC3, Rig, ZONE, fqdn, shape
+
+# Names that nobody has asked for before, and whether the edge has to ask.
+MISSING = ["nope", "a.nope", "x.www", "zz", "x.y.alias", "x.ent.fra", "no.fra",
+           "-", "\\000", "x.real.wild", "0.mail", "a.b.c.d.e.f.g"]
+ASKED = ["one.wild", "x.y.wild", "wild", "fra", "ent.fra", "x.sub", "q.dn",
+         "sub2", "www"]
+
+
+class NamesRig(Rig):
+    """The rig of test_fresh, its zone with "names"."""
+
+    def __init__(self, names="transfer", **more):
+        super().__init__(**more)
+        self.edge.doc["zones"][ZONE]["names"] = names
+        self.edge.write_json()
+
+    def names(self):
+        return self.edge.status()["zones"][0]["names"]
+
+    def counters(self):
+        return self.edge.status()["zones"][0]["counters"]
+
+    def known(self):
+        """The set is that of the zone as the origin has it."""
+        serial = self.serial()
+        wait_for(lambda: self.names()["set"].get("serial") == serial,
+                 f"the names of serial {serial}")
+
+    def same(self, name, rdtype="A", **how):
+        """The edge's answer is the origin's; returns whether it asked."""
+        mark = self.origin.mark()
+        got = ask(self.edge, fqdn(name), rdtype, do=self.do, **how)
+        asked = bool(self.origin.questions(mark))
+        want = ask(self.origin, fqdn(name), rdtype, do=self.do, **how)
+        assert shape(got) == shape(want), (name, rdtype, got, want)
+        for g, w in zip(got.authority, want.authority):
+            assert g.ttl <= w.ttl, (name, rdtype, got, want)
+        return asked
+
+
+@pytest.fixture(scope="module")
+def plain():
+    with NamesRig() as rig:
+        rig.known()
+        yield rig
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_missing_names_are_denied(plain, name):
+    for rdtype in "A", "AAAA", "ANY", "SOA", "DS", "TYPE4711":
+        assert not plain.same(name, rdtype), (name, rdtype)
+    assert not plain.same(name.upper(), "MX")
+    assert not plain.same("b." + name, "TXT", tcp=True)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_may_exist_is_asked_for(plain, name):
+    assert plain.same(name, "TXT")
+
+
+def test_nothing_is_kept_of_it(plain):
+    entries = plain.edge.status()["cache"]["entries"]
+    denied = plain.counters()["denied"]
+    for i in range(200):
+        assert not plain.same(f"random{i}")
+    assert plain.edge.status()["cache"]["entries"] == entries
+    assert plain.counters()["denied"] == denied + 200
+
+
+def test_a_set_is_small(plain):
+    kept = plain.names()["set"]
+    assert kept["state"] == "kept"
+    assert kept["names"] == 23
+    assert kept["transfers"] == 1
+
+
+# -- changes ---------------------------------------------------------------------
+
+def test_differences_change_the_set():
+    with NamesRig() as rig:
+        rig.known()
+        assert not rig.same("new") and not rig.same("x.far.away")
+        rig.update(("add", "new", 300, "A", "192.0.2.20"),
+                   ("add", "far.away", 300, "A", "192.0.2.21"),
+                   ("delete", "mail"), ("delete", "deep.ent.fra"),
+                   ("delete", "sub"))
+        rig.known()
+        rig.settle()
+        assert rig.same("new")
+        assert rig.same("away")  # an empty non-terminal
+        assert not rig.same("x.away")
+        for gone in "mail", "deep.ent.fra", "ent.fra", "x.sub":
+            assert not rig.same(gone, "TXT"), gone
+        assert rig.same("host.fra", "TXT")
+        # a wildcard where names were denied, and its end
+        rig.update(("add", "*", 300, "A", "192.0.2.99"))
+        rig.known()
+        assert rig.same("nobody")
+        rig.update(("delete", "*"))
+        rig.known()
+        rig.settle()
+        assert not rig.same("nobody")
+        kept = rig.names()["set"]
+        assert kept["transfers"] == 1 and kept["changes"] == 3
+
+
+def test_many_changes_leave_what_is():
+    """Names that come and go, until it is as it was."""
+    with NamesRig(options="max-ixfr-ratio unlimited;") as rig:
+        rig.known()
+        before = rig.names()["set"]["names"]
+        for i in range(8):
+            rig.update(*[("add", f"n{j}.part{j % 5}.x", 300, "A", "192.0.2.1")
+                         for j in range(60) if j % 8 != i],
+                       ("delete", f"n{i}.part{i % 5}.x"))
+        rig.known()
+        rig.settle()
+        for j in range(60):
+            rig.same(f"n{j}.part{j % 5}.x")
+            assert not rig.same(f"m{j}.part{j % 5}.x")
+        rig.update(*[("delete", f"n{j}.part{j % 5}.x") for j in range(60)])
+        rig.known()
+        assert rig.names()["set"]["names"] == before
+        assert rig.names()["set"]["transfers"] == 1
+        assert not rig.same("part1.x")
+
+
+def test_without_ixfr_it_is_transferred_again():
+    with NamesRig(journal=False) as rig:
+        rig.known()
+        assert not rig.same("new")
+        rig.update(("add", "new", 300, "A", "192.0.2.20"))
+        rig.settle()
+        rig.same("new")
+        wait_for(lambda: rig.names()["set"]["transfers"] == 2, "a transfer",
+                 30)
+        rig.known()
+        assert not rig.same("newer")
+
+
+def test_a_zone_that_becomes_signed():
+    with NamesRig() as rig:
+        rig.known()
+        assert not rig.same("nope")
+        rig.origin.zone_options += 'dnssec-policy "default";'
+        rig.origin.write_conf()
+        rig.origin.rndc("reconfig")
+        wait_for(rig.is_signed, "the zone to be signed", 20)
+        rig.do = True
+        wait_for(lambda: "signed" in rig.names()["set"].get("why", ""),
+                 "the set to be given up", 30)
+        rig.settle()
+        assert rig.same("nope2")
+        for i in range(200):
+            rig.same(f"r{i}")
+        assert not rig.same("nope3")
+
+
+# -- when it cannot be had, or is not to be trusted ------------------------------
+
+def test_transfer_refused():
+    rig = NamesRig()
+    rig.origin.options += "allow-transfer { none; };"
+    with rig:
+        wait_for(lambda: rig.names()["set"].get("why"), "a reason")
+        rig.edge.wait_log("allow-transfer")
+        assert rig.same("nope")
+        assert rig.names()["set"]["state"] == "none"
+
+
+def test_purge_takes_the_set_away():
+    with NamesRig() as rig:
+        rig.known()
+        assert not rig.same("nope")
+        rig.edge.nzctl("purge", "www." + ZONE)
+        assert rig.names()["set"]["state"] != "kept"
+        assert rig.same("nope2")
+        wait_for(lambda: rig.names()["set"]["state"] == "kept", "a new set",
+                 30)
+        assert not rig.same("nope3")
+
+
+def test_origin_dead():
+    with NamesRig() as rig:
+        rig.known()
+        rig.origin.stop()
+        for i in range(20):
+            reply = ask(rig.edge, f"r{i}.{ZONE}")
+            assert reply.rcode() == dns.rcode.NXDOMAIN
+            assert reply.authority[0].rdtype == dns.rdatatype.SOA
+        assert rig.counters()["failures"] == 0
+
+
+def test_reconfig_keeps_it_or_lets_it_go():
+    with NamesRig() as rig:
+        rig.known()
+        rig.edge.nzctl("reload")
+        assert not rig.same("nope")
+        assert rig.names()["set"]["transfers"] == 1
+        del rig.edge.doc["zones"][ZONE]["names"]
+        rig.edge.write_json()
+        rig.edge.nzctl("reload")
+        wait_for(lambda: "names" not in rig.edge.status()["zones"][0],
+                 "the set to go")
+        assert rig.same("nope")
+        rig.edge.doc["zones"][ZONE]["names"] = "transfer"
+        rig.edge.write_json()
+        rig.edge.nzctl("reload")
+        wait_for(lambda: rig.edge.status()["zones"][0].get("names"), "a set")
+        rig.known()
+        assert not rig.same("nope2")
+
+
+# -- signed zones ------------------------------------------------------------------
+
+@pytest.fixture(scope="module", params=["default", "three"],
+                ids=["nsec", "nsec3"])
+def signed(request):
+    with NamesRig(signed=request.param, policy=NSEC3,
+                  names="proofs") as rig:
+        rig.settle()
+        yield rig
+
+
+def learn(rig, names, rdtype="A"):
+    for name in names:
+        rig.same(name, rdtype)
+    assert rig.names()["proofs"] > 0
+
+
+def test_what_is_proven_is_not_asked(signed):
+    """Enough questions, and there is nothing left to be asked."""
+    for i in range(300):
+        signed.same(f"r{i}")
+    for i in range(300, 400):
+        assert not signed.same(f"r{i}"), i
+        assert not signed.same(f"y.r{i}", "TXT"), i
+    signed.do = False
+    for i in range(400, 420):
+        assert not signed.same(f"r{i}"), i
+    signed.do = True
+
+
+def test_what_is_proven_of_types(signed):
+    learn(signed, ["www", "mail", "real.wild", "ent.fra"], "MX")
+    for name in "www", "mail", "real.wild", "ent.fra":
+        for rdtype in "TYPE4711", "SRV", "DS":
+            assert not signed.same(name, rdtype), (name, rdtype)
+        signed.same(name, "ANY")
+        signed.same(name, "NSEC")
+        signed.same(name, "RRSIG")
+    assert signed.same("www", "TXT")
+
+
+def test_wildcards_and_cuts_are_asked_for(signed):
+    for i in range(30):
+        signed.same(f"q{i}.wild", "TXT")
+        assert signed.same(f"r{i}.wild", "A")
+        signed.same(f"x.q{i}.sub", "TXT")
+        assert signed.same(f"x.r{i}.sub", "TXT")
+        signed.same(f"q{i}.dn", "TXT")
+        assert signed.same(f"r{i}.dn", "TXT")
+        signed.same(f"x{i}.sub2", "DS")
+    assert not signed.same("s.wild", "TXT")  # the wildcard has no such type
+
+
+def test_changes_take_proofs_away(signed):
+    for i in range(200):
+        signed.same(f"c{i}")
+    assert not signed.same("come")
+    signed.update(("add", "come", 300, "A", "192.0.2.20"))
+    signed.settle()
+    signed.same("come")
+    signed.update(("delete", "come"))
+    signed.settle()
+    signed.same("come")
+
+
+def test_purge_takes_proofs_away(signed):
+    learn(signed, ["p1", "p2"])
+    signed.edge.nzctl("purge", "nothing." + ZONE)
+    assert signed.names()["proofs"] == 0
+
+
+def test_opt_out_proves_nothing():
+    policy = NSEC3.replace("optout no", "optout yes")
+    with NamesRig(signed="three", policy=policy, names="proofs") as rig:
+        rig.settle()
+        for i in range(100):
+            rig.same(f"r{i}")
+        for i in range(100, 120):
+            assert rig.same(f"r{i}")

@@ -82,7 +82,8 @@ static int name_skip(const uint8_t *msg, size_t n, size_t at, size_t *end)
 	return -EBADMSG;
 }
 
-static int record_read(const uint8_t *msg, size_t n, size_t at,
+/* As record_read(), but an OPT record is fine. */
+static int record_skip(const uint8_t *msg, size_t n, size_t at,
 		       struct record *rec)
 {
 	size_t fixed;
@@ -99,7 +100,15 @@ static int record_read(const uint8_t *msg, size_t n, size_t at,
 		.type = get16(msg + fixed),
 		.class = get16(msg + fixed + 2),
 	};
-	return rec->type == TYPE_OPT ? -EBADMSG : 0;
+	return 0;
+}
+
+static int record_read(const uint8_t *msg, size_t n, size_t at,
+		       struct record *rec)
+{
+	int rc = record_skip(msg, n, at, rec);
+
+	return rc == 0 && rec->type == TYPE_OPT ? -EBADMSG : rc;
 }
 
 /* Types that are alone in their RRset, or whose order says nothing. */
@@ -253,6 +262,57 @@ bool wire_answers(const uint8_t *msg, size_t n, const uint8_t *q, size_t q_n)
 	if ((msg[2] & 0xf8) != 0x80) /* QR and opcode */
 		return false;
 	return get16(msg + 4) == 1 && memcmp(msg + WIRE_HEADER, q, q_n) == 0;
+}
+
+/* The options of the OPT record 'rec', which lies in 'msg' whole. */
+static int opt_read(const uint8_t *msg, const struct record *rec, uint16_t code,
+		    struct wire_opt *opt)
+{
+	size_t at = rec->start + rec->owner_n + FIXED;
+	size_t end = rec->start + rec->size;
+
+	opt->there = true;
+	opt->rcode_high = msg[rec->start + rec->owner_n + 4];
+	while (end - at >= 4) {
+		uint16_t value_n = get16(msg + at + 2);
+		if (end - at - 4 < value_n)
+			return -EBADMSG;
+		if (opt->value == NULL && get16(msg + at) == code) {
+			opt->value = msg + at + 4;
+			opt->value_n = value_n;
+		}
+		at += 4 + (size_t)value_n;
+	}
+	return at == end ? 0 : -EBADMSG;
+}
+
+int wire_opt(const uint8_t *msg, size_t n, uint16_t code, struct wire_opt *opt)
+{
+	struct wire_opt found = { .there = false };
+	size_t at = WIRE_HEADER, left = 0;
+	int rc = 0;
+
+	if (n < WIRE_HEADER)
+		return -EBADMSG;
+	for (uint16_t i = get16(msg + 4); i > 0; i--) {
+		if (name_skip(msg, n, at, &at) != 0 || n - at < 4)
+			return -EBADMSG;
+		at += 4;
+	}
+	for (size_t i = 0; i < 3; i++)
+		left += get16(msg + 6 + 2 * i);
+	for (; rc == 0 && left > 0; left--) {
+		struct record rec;
+		if (record_skip(msg, n, at, &rec) != 0 ||
+		    (rec.type == TYPE_OPT && found.there))
+			return -EBADMSG;
+		if (rec.type == TYPE_OPT)
+			rc = opt_read(msg, &rec, code, &found);
+		at += rec.size;
+	}
+	if (rc == 0)
+		*opt = found;
+	return rc;
 }
 
 bool wire_below(const uint8_t *name, size_t n, const uint8_t *top, size_t top_n)

@@ -75,6 +75,21 @@ void wire_turn(uint8_t *msg, const struct wire_turn *turn, uint32_t first);
  */
 bool wire_answers(const uint8_t *msg, size_t n, const uint8_t *q, size_t q_n);
 
+/* The OPT record of a message (RFC 6891), and one option of it. */
+struct wire_opt {
+	bool there;	      /* the message has an OPT record */
+	uint8_t rcode_high;   /* the upper eight bits of the rcode */
+	const uint8_t *value; /* in the message; NULL: no such option */
+	uint16_t value_n;
+};
+
+/*
+ * Finds the OPT record of 'msg', and the first option 'code' in it.  The
+ * message may be anything.  Returns 0; -EBADMSG if it cannot be walked to the
+ * end of its sections or has two OPT records: '*opt' is left as it was.
+ */
+int wire_opt(const uint8_t *msg, size_t n, uint16_t code, struct wire_opt *opt);
+
 /*
  * True if 'name' is 'top' or lies below it.  Both are uncompressed wire form
  * of lower case, with the root label.

@@ -53,6 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(q_n <= n - 12);
 	free(q);
 
+	struct wire_opt opt;
+	if (wire_opt(msg, n, (uint16_t)pick, &opt) == 0 && opt.value != NULL)
+		assert(opt.there && opt.value >= msg + 12 &&
+		       opt.value + opt.value_n <= msg + n);
+
 	if (wire_map(msg, n, &map) == 0) {
 		check(&map, n);
 		wire_age(msg, map.ttl, map.n_ttls, pick, pick >> 16, pick & 1);

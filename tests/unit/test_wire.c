@@ -346,6 +346,73 @@ static void below(void **state)
 	assert_false(BELOW("\1a\1c", "\1b"));
 }
 
+#define OPTION 10
+static const char options[] = "\0\3\0\1n\0\12\0\10cookie..\0\12\0\0";
+
+static void rr_opt(const char *owner, size_t owner_n, size_t n)
+{
+	rr(owner, owner_n, 41, 0x01000000, options, n);
+}
+
+static void finds_an_option(void **state)
+{
+	struct wire_opt opt;
+
+	(void)state;
+	/* Wherever the record is. */
+	for (unsigned int i = 0; i < 3; i++) {
+		start(1, 0, 2);
+		for (unsigned int k = 0; k < 3; k++) {
+			if (k == i)
+				rr_opt("", 1, sizeof(options) - 1);
+			else
+				rr_q(1, 60, "\300\0\2\1", 4);
+		}
+		assert_int_equal(wire_opt(msg.p, msg.n, OPTION, &opt), 0);
+		assert_true(opt.there);
+		assert_int_equal(opt.rcode_high, 1);
+		assert_int_equal(opt.value_n, 8); /* the first of two */
+		assert_memory_equal(opt.value, "cookie..", 8);
+		assert_int_equal(wire_opt(msg.p, msg.n, 11, &opt), 0);
+		assert_null(opt.value);
+	}
+	start(1, 0, 0);
+	rr_q(1, 60, "\300\0\2\1", 4);
+	assert_int_equal(wire_opt(msg.p, msg.n, OPTION, &opt), 0);
+	assert_false(opt.there);
+	assert_null(opt.value);
+}
+
+static void finds_no_option_in_rubbish(void **state)
+{
+	struct wire_opt opt = { .value_n = 7 };
+	size_t whole = sizeof(options) - 1;
+
+	(void)state;
+	for (size_t n = 1; n < whole; n++) {
+		if (n == 5 || n == 17)
+			continue; /* there an option ends */
+		start(0, 0, 1);
+		rr_opt("", 1, n);
+		assert_int_equal(wire_opt(msg.p, msg.n, OPTION, &opt),
+				 -EBADMSG);
+	}
+	start(0, 0, 1);
+	rr_opt("", 1, whole);
+	for (size_t n = 0; n < msg.n; n++)
+		assert_int_equal(wire_opt(msg.p, n, OPTION, &opt), -EBADMSG);
+	start(0, 0, 2);
+	rr_opt("", 1, whole);
+	rr_opt("", 1, whole);
+	assert_int_equal(wire_opt(msg.p, msg.n, OPTION, &opt), -EBADMSG);
+	msg.p[11] = 1; /* what lies behind the records does not matter */
+	assert_int_equal(wire_opt(msg.p, msg.n, OPTION, &opt), 0);
+	msg.p[5] = 255; /* questions that are not there */
+	opt.value_n = 7;
+	assert_int_equal(wire_opt(msg.p, msg.n, OPTION, &opt), -EBADMSG);
+	assert_int_equal(opt.value_n, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +428,8 @@ int main(void)
 		cmocka_unit_test(turns),
 		cmocka_unit_test(answers),
 		cmocka_unit_test(below),
+		cmocka_unit_test(finds_an_option),
+		cmocka_unit_test(finds_no_option_in_rubbish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

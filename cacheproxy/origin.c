@@ -26,6 +26,10 @@ static const struct origin_tuning usual = {
 	.server_max = 4096,
 	.connections_max = 4,
 	.busy = 64,
+	.forged_max = 32,
+	.cookie_ms = 86400000,
+	.spare_ms = 600000,
+	.drop_tell_ms = 600000,
 };
 
 /* -- deadlines: a binary heap */
@@ -192,10 +196,46 @@ static int send_next(struct origin_ask *ask)
 		ask->tried |= 1u << i;
 		ask->index = (uint8_t)i;
 		ask->again = false;
+		ask->doubt = 0;
 		if (send_to(ask, server, NULL) == 0)
 			return 0;
 	}
 	return ask->error != 0 ? ask->error : -ETIMEDOUT;
+}
+
+/* Asks the same server by TCP, where a stranger has no say. */
+static bool prove(struct origin_ask *ask)
+{
+	struct origins *origins = ask->origins;
+	struct server *server = origin_server_find(
+		origins, &ask->q.origins[ask->index], CONFIG_TCP);
+
+	if (server == NULL || origins->closing ||
+	    uv_now(origins->loop) < server->due_ms)
+		return false;
+	ask->proof = true;
+	ask->again = false;
+	if (send_to(ask, server, NULL) == 0)
+		return true;
+	ask->proof = false;
+	return false;
+}
+
+/* As prove() came to nothing: once more by UDP, with a socket of its own. */
+static bool resume(struct origin_ask *ask, const struct lane *avoid)
+{
+	struct origins *origins = ask->origins;
+	struct server *server = origin_server_find(
+		origins, &ask->q.origins[ask->index], CONFIG_UDP);
+
+	ask->proof = false;
+	if (server == NULL || origins->closing ||
+	    uv_now(origins->loop) >= ask->end_ms)
+		return false;
+	ask->server = server;
+	origin_guard_unproven(ask);
+	ask->again = true;
+	return send_to(ask, server, avoid) == 0;
 }
 
 void origin_ask_failed(struct origin_ask *ask, int rc)
@@ -207,6 +247,8 @@ void origin_ask_failed(struct origin_ask *ask, int rc)
 						    .n = ask->kept_n });
 		return;
 	}
+	if (ask->proof && resume(ask, NULL))
+		return;
 	rc = send_next(ask);
 	if (rc != 0)
 		finish_failed(ask, rc);
@@ -218,6 +260,12 @@ void origin_orphans_run(struct origins *origins)
 		struct origin_ask *ask = LINK_OWNER(origins->orphans.next,
 						    struct origin_ask, orphan);
 		link_remove(&ask->orphan);
+		if (ask->flees) {
+			ask->flees = false;
+			if (!prove(ask) && !resume(ask, NULL))
+				origin_ask_failed(ask, ask->error);
+			continue;
+		}
 		bool again = ask->may_again && ask->tries < ORIGIN_TRIES_MAX &&
 			     !origins->closing;
 		if (again) {
@@ -283,6 +331,23 @@ static bool is_refusal(const uint8_t *msg)
 	return rcode != 0 && rcode != 3 && rcode != 6; /* NX, YX: answers */
 }
 
+/*
+ * True if the server said no to how it was asked, not to what, and is asked
+ * otherwise: with another cookie (RFC 7873 section 5.3) or with none.
+ */
+static bool ask_otherwise(struct origin_ask *ask)
+{
+	bool bad_cookie = ask->bad_cookie;
+
+	ask->bad_cookie = false;
+	if (bad_cookie && ask->cookie_again)
+		return prove(ask);
+	ask->cookie_again |= bad_cookie;
+	if (!bad_cookie && !origin_guard_spare(ask, ask->rcode))
+		return false;
+	return send_to(ask, ask->server, NULL) == 0;
+}
+
 void origin_ask_answered(struct origin_ask *ask, const uint8_t *msg, size_t n,
 			 uint64_t now_ns)
 {
@@ -295,7 +360,11 @@ void origin_ask_answered(struct origin_ask *ask, const uint8_t *msg, size_t n,
 	if (rtt_us > UINT32_MAX / 4)
 		rtt_us = UINT32_MAX / 4;
 	ask->rcode = msg[3] & RCODE_MASK;
-	origin_server_answered(server, (uint32_t)rtt_us, is_refusal(msg));
+	origin_server_answered(server, (uint32_t)rtt_us,
+			       is_refusal(msg) && !ask->bad_cookie);
+	if (ask_otherwise(ask))
+		return;
+	ask->proof = false;
 	if (is_refusal(msg)) {
 		origin_ask_failed(ask, -EREMOTEIO);
 		return;
@@ -354,10 +423,11 @@ static void on_due(struct origin_ask *ask)
 	origin_lane_remove(ask);
 	if (!lane->stream && !ask->again &&
 	    uv_now(ask->origins->loop) < ask->end_ms) {
-		ask->again = true;
-		if (send_to(ask, server, lane) == 0)
+		if (ask->doubt != 0 && prove(ask))
 			return;
-		rc = ask->error;
+		if (resume(ask, lane))
+			return;
+		rc = ask->error != 0 ? ask->error : rc;
 	}
 	if (server->heard_ns < ask->sent_ns &&
 	    had_time(ask, ask->sent_ns / 1000000))
@@ -589,6 +659,16 @@ void origins_watch(struct origins *origins,
 {
 	origins->changed = changed;
 	origins->changed_arg = arg;
+}
+
+void origins_watch_drops(struct origins *origins,
+			 void (*dropped)(void *arg,
+					 const struct origin_stats *stats,
+					 enum origin_drop why),
+			 void *arg)
+{
+	origins->dropped = dropped;
+	origins->dropped_arg = arg;
 }
 
 uint64_t origins_sent(const struct origins *origins)

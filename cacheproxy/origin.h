@@ -17,6 +17,22 @@
  * off, the one due first is tried all the same.  One question that times out
  * at a server which answers others is no failure of the server.
  *
+ * What a stranger who can send in a server's name, but not read what is sent
+ * to it, has to guess for one question by UDP (RFC 5452): the port, as the
+ * socket is connected and the kernel drops what comes from elsewhere (a random
+ * one of some 28,000; 8 sockets a server, each for 20 s or 512 questions); the
+ * ID, 16 bits; the case of each letter of the name; and 64 bits of cookie (RFC
+ * 7873), where the server has shown that it sends ours back.  A question has
+ * one ID in one socket at a time, and the caller sees to it that what clients
+ * ask of a zone is not under way twice: there is no birthday to be had.  What
+ * does not fit is dropped and the true answer waited for; after 32 such
+ * datagrams a socket is given up and its questions are asked by TCP, once each:
+ * so a question can be guessed at some 32 times, and again in one resend where
+ * TCP is closed.
+ *
+ * Cookies are for UDP alone: TCP's sequence numbers do what they do, TLS and
+ * TSIG more.  Questions that are signed have neither cookie nor mixed case.
+ *
  * The thread must have SIGPIPE blocked or ignored.
  */
 #include <stddef.h>
@@ -89,6 +105,22 @@ void origins_close(struct origins *origins, void (*closed)(void *arg),
  */
 int origin_ask(struct origins *origins, const struct origin_question *question);
 
+/* Why what came was dropped; see origin_drop_name(). */
+enum origin_drop {
+	ORIGIN_DROP_NONE,
+	ORIGIN_DROP_MALFORMED, /* no DNS message, or no answer */
+	ORIGIN_DROP_ID,	       /* nothing was asked under that ID */
+	ORIGIN_DROP_QUESTION,
+	ORIGIN_DROP_SPELLING,  /* the right question in another case */
+	ORIGIN_DROP_NO_COOKIE, /* from a server that has cookies */
+	ORIGIN_DROP_COOKIE,    /* not the one that was sent */
+	ORIGIN_DROP_SIGNATURE, /* TSIG */
+	ORIGIN_DROPS,
+};
+
+/* A word for it: "malformed", "wrong_id", "no_cookie"... */
+const char *origin_drop_name(enum origin_drop drop);
+
 /* One server's figures, for status. */
 struct origin_stats {
 	struct sockaddr_storage address;
@@ -97,6 +129,7 @@ struct origin_stats {
 	uint32_t srtt_us; /* 0: never measured */
 	uint32_t connections, in_flight;
 	uint64_t sent, answered, timeouts, failures, bad;
+	uint64_t dropped[ORIGIN_DROPS]; /* by cause; all are in 'bad', too */
 };
 
 /* Calls 'each' for every server known. */
@@ -113,6 +146,17 @@ void origins_watch(struct origins *origins,
 		   void (*changed)(void *arg, const struct origin_stats *stats,
 				   const char *why),
 		   void *arg);
+
+/*
+ * Has 'dropped' called when something from a server was dropped: the first
+ * time and then at most every ten minutes, for each cause.  It may not call
+ * this module.  NULL ends it.
+ */
+void origins_watch_drops(struct origins *origins,
+			 void (*dropped)(void *arg,
+					 const struct origin_stats *stats,
+					 enum origin_drop why),
+			 void *arg);
 
 /* Questions sent to origins since the start. */
 uint64_t origins_sent(const struct origins *origins);

@@ -6,6 +6,7 @@
  *
  *   origin.c         the questions: start, answer, failure, time
  *   origin_server.c  the servers: finding, choosing, round trips, back-off
+ *   origin_guard.c   what tells an answer by UDP from a forgery
  *   origin_lane.c    what carries questions: who asked under which ID
  *   origin_tcp.c     lanes that are connections
  *   origin_tls.c     the TLS of such a connection, on memory BIOs
@@ -35,6 +36,14 @@
 #define ORIGIN_READ_MAX	 65536u
 #define ORIGIN_MSG_MAX	 (2u + 65535u) /* with its length before it */
 #define ORIGIN_TRIES_MAX 16u
+
+#define ORIGIN_OURS_N	  8u  /* octets of a client's cookie */
+#define ORIGIN_THEIRS_MAX 32u /* and of a server's, at most */
+#define ORIGIN_OPTION_MAX (4u + ORIGIN_OURS_N + ORIGIN_THEIRS_MAX)
+
+/* Marks of a question: see origin_guard.c, below. */
+#define ORIGIN_COOKIE 1u
+#define ORIGIN_CASE   2u
 
 /* Circular lists; a head is a link as well. */
 struct link {
@@ -98,6 +107,11 @@ struct origin_tuning {
 	uint32_t server_max;	   /* and at one server */
 	uint32_t connections_max;  /* to one server */
 	uint32_t busy;		   /* questions before another is opened */
+
+	uint32_t forged_max; /* datagrams that fit nothing, in one socket */
+	uint64_t cookie_ms;  /* a client cookie's life */
+	uint64_t spare_ms;   /* till a server is tried with marks again */
+	uint64_t drop_tell_ms;
 };
 
 struct lane;
@@ -125,6 +139,14 @@ struct origin_ask {
 	bool again;	/* asked again already at this server */
 	bool may_again; /* an orphan that deserves it */
 	bool blame;	/* an orphan that counts as a failure if it may not */
+
+	bool flees;	 /* an orphan to be asked by TCP */
+	bool proof;	 /* by TCP, marked, as what came by UDP was doubtful */
+	bool bad_cookie; /* the answer wants another cookie */
+	bool cookie_again; /* that was tried by UDP */
+	uint8_t with;	   /* marks it was sent with */
+	uint8_t doubt;	   /* those that an answer was dropped for */
+	uint8_t cookie[ORIGIN_OURS_N]; /* ours, as sent */
 	uint16_t question_n;
 	uint8_t question[]; /* name, type, class: as sent */
 };
@@ -138,6 +160,7 @@ struct lane {
 	bool stream;   /* struct conn; otherwise struct sock */
 	bool closed;
 	bool draining;	  /* no new questions; closes when empty */
+	uint32_t forged;  /* datagrams that were none of ours */
 	uint64_t used_ms; /* last question or answer */
 	uint64_t heard_ns;
 };
@@ -191,6 +214,16 @@ struct server {
 	uint64_t used_ms;
 	uint64_t heard_ns;
 	uint64_t sent, answered, timeouts, failures, bad;
+	uint64_t dropped[ORIGIN_DROPS];
+	uint64_t told_ms[ORIGIN_DROPS]; /* 0: never */
+	/* Of a server by UDP: */
+	uint8_t shown;	/* marks that it has got right: demanded from then on */
+	uint8_t spared; /* marks that it does not like: not sent */
+	uint8_t strikes, silent; /* in a row: see origin_guard.c */
+	uint8_t theirs_n;	 /* 0: none */
+	uint8_t ours[ORIGIN_OURS_N], theirs[ORIGIN_THEIRS_MAX]; /* cookies */
+	uint64_t spared_ms; /* the end of 'spared' */
+	uint64_t ours_ms;   /* 0: none */
 };
 
 struct origins {
@@ -206,6 +239,9 @@ struct origins {
 	void (*changed)(void *arg, const struct origin_stats *stats,
 			const char *why);
 	void *changed_arg;
+	void (*dropped)(void *arg, const struct origin_stats *stats,
+			enum origin_drop why);
+	void *dropped_arg;
 	struct origin_tuning tuning;
 	uint64_t prng;
 	struct tsig *tsig;
@@ -254,6 +290,8 @@ int origin_server_choose(const struct origin_ask *ask, struct server **serverp);
 void origin_server_failed(struct server *server, int rc, const char *why);
 void origin_server_answered(struct server *server, uint32_t rtt_us,
 			    bool refused);
+/* Counts what was dropped, and tells now and then. */
+void origin_server_dropped(struct server *server, enum origin_drop why);
 /* Microseconds to wait for an answer before a datagram counts as lost. */
 uint64_t origin_server_patience(const struct server *server);
 void origin_server_sweep(struct origins *origins);
@@ -284,11 +322,43 @@ bool origin_lane_message(struct lane *lane, uint8_t *msg, size_t n,
 int origin_lane_encode(struct origin_ask *ask, uint8_t *out, size_t *n);
 
 /*
- * Spells the question of 'ask' anew: each letter in a case of chance with
- * 'mixed' (draft-vixie-dnsext-dns0x20: what a forger must guess as well), else
- * in lower case.
+ * Something came that is no answer to any question of the lane.  Of a socket,
+ * this may close it and ask its questions otherwise.
  */
-void origin_lane_spell(struct origin_ask *ask, bool mixed);
+void origin_lane_dropped(struct lane *lane, enum origin_drop why);
+
+/*
+ * -- origin_guard.c: marks of questions by UDP
+ *
+ * A mark is something in a question that its answer has to repeat: the case
+ * of letters (draft-vixie-dnsext-dns0x20) and a cookie (RFC 7873).  Marks are
+ * in every first try.  One that a server has once got right is demanded from
+ * then on, and is in the second try as well; one that it has not is left out
+ * of the second, for servers that fold case or throw away what has an option.
+ *
+ * An answer without a mark that is demanded (and one that folds case) raises a
+ * doubt.  If nothing better comes in time, the question goes by TCP, with the
+ * same marks: what TCP says of them is believed, as no stranger can say it.
+ * So a server that was replaced by a simpler one costs one question its first
+ * timeout.  Where TCP is closed, three such questions in a row do instead.
+ *
+ * Our cookie is chance, for a day, rather than a hash of addresses and a
+ * secret (RFC 7873 section 4.1): there is a struct for every server anyway,
+ * and nothing to find out.  It is forgotten with the struct, minutes after the
+ * last question, and what was shown with it.
+ */
+
+/* Decides on the marks of the next try at ask->server, and spells it. */
+void origin_guard_prepare(struct origin_ask *ask);
+/* Writes the COOKIE option, if any, to 'out': octets, <= ORIGIN_OPTION_MAX. */
+size_t origin_guard_option(const struct origin_ask *ask, uint8_t *out);
+/* Whether 'msg', an answer (QR) with the ID of 'ask', may be believed. */
+enum origin_drop origin_guard_check(struct origin_ask *ask, const uint8_t *msg,
+				    size_t n);
+/* TCP could not say whether the doubt was right. */
+void origin_guard_unproven(struct origin_ask *ask);
+/* True: it may be the option that the server refused; ask without it. */
+bool origin_guard_spare(struct origin_ask *ask, uint8_t rcode);
 
 /* -- origin_tcp.c: also for TLS */
 
@@ -328,3 +398,5 @@ void origin_tls_forget(struct server *server);
 int origin_udp_send(struct origin_ask *ask, struct server *server,
 		    const struct lane *avoid);
 void origin_udp_close(struct sock *sock);
+/* No more questions for it: another socket takes its place. */
+void origin_udp_retire(struct sock *sock);

@@ -7,10 +7,8 @@
 
 #include "cacheproxy/wire.h"
 
-#define FLAG_QR	    0x80u
-#define OPCODE_MASK 0x78u
-#define RCODE_MASK  0x0fu
-#define OPT_N	    11u
+#define FLAG_QR 0x80u
+#define OPT_N	11u
 
 int origin_octets_add(struct octets *octets, const uint8_t *p, size_t n,
 		      size_t max)
@@ -112,26 +110,41 @@ void origin_lane_orphan(struct lane *lane, int error, bool normal,
 	}
 }
 
-/* An error with nothing behind the header, as some send that know no EDNS. */
-static bool is_bare_error(const uint8_t *msg, size_t n)
+/*
+ * Somebody guesses at the socket's questions: they shall be asked by TCP, but
+ * those that have been.  Nothing new goes by it.
+ */
+static void flee(struct lane *lane)
 {
-	static const uint8_t zero[8];
+	struct origins *origins = lane->server->origins;
+	struct sock *sock = (struct sock *)(void *)lane;
 
-	return n == WIRE_HEADER && (msg[2] & FLAG_QR) != 0 &&
-	       (msg[2] & OPCODE_MASK) == 0 && (msg[3] & RCODE_MASK) != 0 &&
-	       memcmp(msg + 4, zero, sizeof(zero)) == 0;
+	origin_udp_retire(sock);
+	for (size_t i = 0; i < ORIGIN_SLOTS; i++) {
+		struct origin_ask **at = &lane->slot[i];
+		while (*at != NULL) {
+			struct origin_ask *ask = *at;
+			if (ask->again) {
+				at = &ask->chain;
+				continue;
+			}
+			unlink_ask(lane, ask);
+			lane->late++;
+			ask->flees = true;
+			link_append(&origins->orphans, &ask->orphan);
+		}
+	}
+	if (lane->n == 0)
+		origin_udp_close(sock);
+	origin_orphans_run(origins);
 }
 
-/* True if 'msg' may be believed to answer 'ask'. */
-static bool holds(const struct lane *lane, const struct origin_ask *ask,
-		  const uint8_t *msg, size_t n)
+void origin_lane_dropped(struct lane *lane, enum origin_drop why)
 {
-	bool bare = lane->stream && ask->mac == NULL && is_bare_error(msg, n);
-
-	if (!bare && !wire_answers(msg, n, ask->question, ask->question_n))
-		return false;
-	return ask->mac == NULL ||
-	       tsig_check(ask->origins->tsig, ask->mac, msg, n) == 0;
+	origin_server_dropped(lane->server, why);
+	if (!lane->stream && !lane->closed &&
+	    ++lane->forged == lane->server->origins->tuning.forged_max)
+		flee(lane);
 }
 
 bool origin_lane_message(struct lane *lane, uint8_t *msg, size_t n,
@@ -140,7 +153,7 @@ bool origin_lane_message(struct lane *lane, uint8_t *msg, size_t n,
 	struct server *server = lane->server;
 
 	if (n < WIRE_HEADER || (msg[2] & FLAG_QR) == 0) {
-		server->bad++;
+		origin_lane_dropped(lane, ORIGIN_DROP_MALFORMED);
 		return false;
 	}
 	struct origin_ask *ask = *find(lane, (uint16_t)(msg[0] << 8 | msg[1]));
@@ -148,12 +161,13 @@ bool origin_lane_message(struct lane *lane, uint8_t *msg, size_t n,
 		if (lane->late > 0)
 			lane->late--;
 		else
-			server->bad++;
+			origin_lane_dropped(lane, ORIGIN_DROP_ID);
 		return true;
 	}
-	if (holds(lane, ask, msg, n)) {
+	enum origin_drop why = origin_guard_check(ask, msg, n);
+	if (why == ORIGIN_DROP_NONE) {
 		/* what names the question shall have no chance spelling */
-		if (!lane->stream)
+		if (n > WIRE_HEADER)
 			memcpy(msg + WIRE_HEADER, ask->q.name->wire,
 			       ask->q.name->n);
 		lane->heard_ns = server->heard_ns = now_ns;
@@ -162,35 +176,14 @@ bool origin_lane_message(struct lane *lane, uint8_t *msg, size_t n,
 		origin_ask_answered(ask, msg, n, now_ns);
 		return true;
 	}
-	server->bad++;
 	ask->error = -EBADMSG;
+	origin_lane_dropped(lane, why);
 	if (!lane->stream)
 		return true; /* forged, maybe: the true one may still come */
 	origin_lane_remove(ask);
 	origin_server_failed(server, -EBADMSG, NULL);
 	origin_ask_failed(ask, -EBADMSG);
 	return true;
-}
-
-void origin_lane_spell(struct origin_ask *ask, bool mixed)
-{
-	const struct dname *name = ask->q.name;
-	uint32_t bits = 0;
-	unsigned int left = 0;
-
-	memcpy(ask->question, name->wire, name->n);
-	for (unsigned int i = 0; mixed && i < name->n; i++) {
-		uint8_t c = name->wire[i];
-		if (c < 'a' || c > 'z') /* no length is as large as 'a' */
-			continue;
-		if (left == 0) {
-			bits = origin_random(ask->origins);
-			left = 16;
-		}
-		ask->question[i] = (uint8_t)(c - ((bits & 1) << 5));
-		bits >>= 1;
-		left--;
-	}
 }
 
 static int encode_signed(struct origin_ask *ask, const struct dname *key_name,
@@ -248,7 +241,10 @@ int origin_lane_encode(struct origin_ask *ask, uint8_t *out, size_t *n)
 	out[3] = 0;
 	memcpy(out + 4, counts, sizeof(counts));
 	memcpy(out + WIRE_HEADER, ask->question, ask->question_n);
-	memcpy(out + WIRE_HEADER + ask->question_n, opt, sizeof(opt));
-	*n = WIRE_HEADER + ask->question_n + sizeof(opt);
+	uint8_t *at = out + WIRE_HEADER + ask->question_n;
+	memcpy(at, opt, sizeof(opt));
+	size_t option_n = origin_guard_option(ask, at + OPT_N);
+	at[OPT_N - 1] = (uint8_t)option_n;
+	*n = WIRE_HEADER + ask->question_n + OPT_N + option_n;
 	return 0;
 }

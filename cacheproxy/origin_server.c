@@ -270,6 +270,7 @@ void origin_server_stats(const struct server *server,
 		.failures = server->failures,
 		.bad = server->bad,
 	};
+	memcpy(stats->dropped, server->dropped, sizeof(stats->dropped));
 }
 
 static void tell(const struct server *server, const char *why)
@@ -332,6 +333,23 @@ void origin_server_answered(struct server *server, uint32_t rtt_us,
 	server->measured_ms = uv_now(server->origins->loop) | 1;
 	if (was_down)
 		tell(server, NULL);
+}
+
+void origin_server_dropped(struct server *server, enum origin_drop why)
+{
+	struct origins *origins = server->origins;
+	uint64_t now_ms = uv_now(origins->loop) | 1;
+	struct origin_stats stats;
+
+	server->bad++;
+	server->dropped[why]++;
+	if (origins->dropped == NULL || origins->closing ||
+	    (server->told_ms[why] != 0 &&
+	     now_ms - server->told_ms[why] < origins->tuning.drop_tell_ms))
+		return;
+	server->told_ms[why] = now_ms;
+	origin_server_stats(server, &stats);
+	origins->dropped(origins->dropped_arg, &stats, why);
 }
 
 uint64_t origin_server_patience(const struct server *server)

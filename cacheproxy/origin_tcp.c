@@ -349,7 +349,7 @@ static int put(struct conn *conn, struct origin_ask *ask)
 	uint8_t out[2 + TSIG_QUERY_MAX];
 	size_t n;
 
-	origin_lane_spell(ask, false);
+	origin_guard_prepare(ask);
 	int rc = origin_lane_encode(ask, out + 2, &n);
 	if (rc != 0)
 		return rc;

@@ -20,8 +20,7 @@ static void on_closed(uv_handle_t *handle)
 	origin_handle_gone(origins);
 }
 
-/* No more questions: another socket takes its place. */
-static void retire(struct sock *sock)
+void origin_udp_retire(struct sock *sock)
 {
 	struct server *server = sock->lane.server;
 
@@ -34,7 +33,7 @@ void origin_udp_close(struct sock *sock)
 {
 	if (sock->lane.closed)
 		return;
-	retire(sock);
+	origin_udp_retire(sock);
 	sock->lane.closed = true;
 	link_remove(&sock->link);
 	sock->lane.server->n_socks--;
@@ -60,7 +59,7 @@ static void take(struct sock *sock, const struct mmsghdr *batch, unsigned n)
 	for (unsigned i = 0; i < n && !sock->lane.closed; i++) {
 		const struct msghdr *hdr = &batch[i].msg_hdr;
 		if ((hdr->msg_flags & MSG_TRUNC) != 0) {
-			sock->lane.server->bad++;
+			origin_lane_dropped(&sock->lane, ORIGIN_DROP_MALFORMED);
 			continue;
 		}
 		(void)origin_lane_message(&sock->lane, hdr->msg_iov->iov_base,
@@ -183,7 +182,7 @@ static int sock_for(struct server *server, const struct lane *avoid,
 	if (sock != NULL &&
 	    (sock->asked >= tuning->socket_questions ||
 	     uv_now(origins->loop) - sock->born_ms >= tuning->socket_ms)) {
-		retire(sock);
+		origin_udp_retire(sock);
 		if (sock->lane.n == 0)
 			origin_udp_close(sock);
 		sock = NULL;
@@ -201,8 +200,7 @@ static int put(struct sock *sock, struct origin_ask *ask)
 	uint8_t out[TSIG_QUERY_MAX];
 	size_t n;
 
-	/* an origin that spells the question its own way hears the next try */
-	origin_lane_spell(ask, !ask->again);
+	origin_guard_prepare(ask);
 	int rc = origin_lane_encode(ask, out, &n);
 	if (rc != 0)
 		return rc;

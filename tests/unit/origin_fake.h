@@ -11,12 +11,22 @@
 
 enum fake_habit {
 	FAKE_GOOD,
-	FAKE_SILENT,	   /* never answers */
-	FAKE_SLOW,	   /* answers after 'delay_ms' */
-	FAKE_WRONG_ID,	   /* and then the true answer */
-	FAKE_WRONG_NAME,   /* the same */
-	FAKE_WRONG_ALWAYS, /* a wrong question, nothing else */
-	FAKE_TWICE,	   /* every answer two times */
+	FAKE_SILENT,	 /* never answers */
+	FAKE_SLOW,	 /* answers after 'delay_ms' */
+	FAKE_WRONG_ID,	 /* and then the true answer */
+	FAKE_WRONG_NAME, /* the same; so it is with all to RUBBISH: by UDP */
+	FAKE_WRONG_TYPE,
+	FAKE_WRONG_CLASS,
+	FAKE_WRONG_CASE, /* one letter of the name */
+	FAKE_NO_QR,
+	FAKE_NO_COOKIE,
+	FAKE_WRONG_COOKIE,
+	FAKE_LONG_COOKIE,   /* ours is right, what follows is 33 octets */
+	FAKE_OTHER_PORT,    /* right in all but where it comes from */
+	FAKE_OTHER_ADDRESS, /* 127.0.0.2 */
+	FAKE_RUBBISH,	    /* the right question, and no records behind */
+	FAKE_WRONG_ALWAYS,  /* a wrong question, nothing else */
+	FAKE_TWICE,	    /* every answer two times */
 	FAKE_SERVFAIL,
 	FAKE_BARE_FORMERR,  /* header only */
 	FAKE_CUT,	    /* UDP: TC; TCP: good */
@@ -31,6 +41,12 @@ enum fake_habit {
 	FAKE_BABBLE,	    /* TCP: the same, before it is asked */
 	FAKE_REVERSE,	    /* TCP: answers what came together backwards */
 	FAKE_LOSES_FIRST,   /* UDP: drops each first question of a name */
+	FAKE_FOLDS,	    /* the name in lower case */
+	FAKE_NO_OPTIONS,    /* FORMERR to those */
+	FAKE_MUTE_OPTIONS,  /* UDP: no answer to those */
+	FAKE_BAD_COOKIE,    /* UDP: BADCOOKIE unless it is the newest */
+	FAKE_BAD_ALWAYS,    /* UDP: BADCOOKIE */
+	FAKE_FLOOD,	    /* UDP: 40 with wrong IDs, then the true one */
 	FAKE_HABITS,
 };
 
@@ -40,12 +56,17 @@ struct fake;
 struct fake *fake_start(enum fake_habit habit, bool tcp, unsigned delay_ms);
 void fake_stop(struct fake *fake);
 void fake_set(struct fake *fake, enum fake_habit habit);
+/* True answers have a cookie with a server's part of this octet; 0: none. */
+void fake_set_cookie(struct fake *fake, uint8_t octet);
 /* Closes the connections there are. */
 void fake_hang_up(struct fake *fake);
 uint16_t fake_port(const struct fake *fake);
 unsigned fake_questions(const struct fake *fake);
 unsigned fake_connections(const struct fake *fake); /* accepted so far */
 unsigned fake_reads(const struct fake *fake);	    /* of TCP */
+/* What the newest question had: octets of its cookie, and any capital. */
+unsigned fake_cookie_n(const struct fake *fake);
+bool fake_mixed(const struct fake *fake);
 /* Bits: 1 a question was not as it should be. */
 unsigned fake_complaints(const struct fake *fake);
 

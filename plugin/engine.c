@@ -2,6 +2,7 @@
 #include "plugin/engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -375,17 +376,38 @@ static void tick(uv_timer_t *timer)
 	process_work(e->process, &r->job);
 }
 
+static void format_origin(const struct origin_stats *stats, char *text,
+			  unsigned int size)
+{
+	isc_sockaddr_t sa;
+
+	snprintf(text, size, "?");
+	if (isc_sockaddr_fromsockaddr(
+		    &sa, (const struct sockaddr *)&stats->address) ==
+	    ISC_R_SUCCESS)
+		isc_sockaddr_format(&sa, text, size);
+}
+
+static void origin_dropped(void *arg, const struct origin_stats *stats,
+			   enum origin_drop why)
+{
+	char address[ISC_SOCKADDR_FORMATSIZE];
+
+	(void)arg;
+	format_origin(stats, address, sizeof(address));
+	log_write(ISC_LOG_WARNING,
+		  "dropped what came as an answer of origin '%s': '%s', "
+		  "%" PRIu64 " so far",
+		  address, origin_drop_name(why), stats->dropped[why]);
+}
+
 static void origin_changed(void *arg, const struct origin_stats *stats,
 			   const char *why)
 {
 	struct engine *e = arg;
-	char address[ISC_SOCKADDR_FORMATSIZE] = "?";
-	isc_sockaddr_t sa;
+	char address[ISC_SOCKADDR_FORMATSIZE];
 
-	if (isc_sockaddr_fromsockaddr(
-		    &sa, (const struct sockaddr *)&stats->address) ==
-	    ISC_R_SUCCESS)
-		isc_sockaddr_format(&sa, address, sizeof(address));
+	format_origin(stats, address, sizeof(address));
 	log_write(stats->up ? ISC_LOG_NOTICE : ISC_LOG_WARNING,
 		  "origin '%s' is %s: %s", address, stats->up ? "up" : "down",
 		  why);
@@ -526,6 +548,7 @@ int engine_start(struct process *p, struct engine **enginep)
 				 &e->origins);
 	if (rc == 0) {
 		origins_watch(e->origins, origin_changed, e);
+		origins_watch_drops(e->origins, origin_dropped, e);
 		rc = thread_start(&e->thread, engine_main, e);
 	}
 	if (rc != 0) {

@@ -218,6 +218,7 @@ static void add_origin(void *arg, const struct origin_stats *stats)
 	static const char *const transports[] = { "tcp", "udp", "tls" };
 	struct json_object *list = arg;
 	struct json_object *o = json_object_new_object();
+	struct json_object *dropped = json_object_new_object();
 	char address[ISC_NETADDR_FORMATSIZE] = "?";
 	isc_sockaddr_t sa;
 	isc_netaddr_t na;
@@ -240,6 +241,11 @@ static void add_origin(void *arg, const struct origin_stats *stats)
 	add_number(o, "timeouts", stats->timeouts);
 	add_number(o, "failures", stats->failures);
 	add_number(o, "bad", stats->bad);
+	for (int why = ORIGIN_DROP_NONE + 1; why < ORIGIN_DROPS; why++)
+		if (stats->dropped[why] > 0)
+			add_number(dropped, origin_drop_name(why),
+				   stats->dropped[why]);
+	json_object_object_add(o, "dropped", dropped);
 	json_object_array_add(list, o);
 }
 

@@ -11,6 +11,7 @@
 #define ORIGINS_MAX  1000u
 #define ORIGIN_TEXT  80 /* octets of "[ADDRESS]:PORT/TRANSPORT#N" */
 #define HOSTNAME_MAX 1000u
+#define REASONS_MAX  32u
 
 static size_t shown(struct json_object *list, size_t max)
 {
@@ -180,6 +181,30 @@ static void origin_name(struct origin_names *names, struct json_object *origin)
 		snprintf(out, ORIGIN_TEXT, "%s#%u", plain, twins + 1);
 }
 
+/* Of an origin, the causes that there were. */
+static void put_dropped(struct probed_expo *expo, struct json_object *origin,
+			const char *label)
+{
+	struct json_object *dropped = plugin_object(origin, "dropped");
+	struct json_object_iter member;
+	uint64_t value;
+	size_t n = 0;
+
+	if (dropped == NULL || label[0] == '\0')
+		return;
+	json_object_object_foreachC(dropped, member)
+	{
+		if (n++ == REASONS_MAX)
+			return;
+		if (plugin_number(dropped, member.key, &value))
+			probed_expo_number(
+				expo,
+				PROBED_LABELS({ "origin", label },
+					      { "reason", member.key }),
+				value);
+	}
+}
+
 void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
 			struct probed_omitted *omitted)
 {
@@ -207,6 +232,13 @@ void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
 					series, value);
 		}
 	}
+	probed_expo_family(expo, PROBED_COUNTER,
+			   "nearzone_origin_dropped_total",
+			   "What came in the origin's name and was dropped, "
+			   "perhaps forged.");
+	for (size_t i = 0; i < n; i++)
+		put_dropped(expo, json_object_array_get_idx(origins, i),
+			    names->text[i]);
 	if (origins != NULL)
 		omitted->origins =
 			left_out(json_object_array_length(origins), n);

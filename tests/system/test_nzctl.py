@@ -23,7 +23,7 @@ STATUS = {"ok": True, "status": {
     "cache": {"entries": 120, "bytes": 12999999},
     "counters": {"hits": 1234567, "of-a-later-release": 2 ** 64 - 1},
     "origins": [{"address": "192.0.2.53", "port": 53, "up": True,
-                 "srtt_us": 12345},
+                 "srtt_us": 12345, "dropped": {"wrong_id": 40}},
                 {"address": "2001:db8::1", "port": 853, "up": False,
                  "srtt_us": None}],
     "zones": [{"id": "a", "counters": {"hits": 5, "misses": 12}}],
@@ -48,9 +48,9 @@ counters:
   hits                1234567
   of-a-later-release  18446744073709551615
 origins:
-  address      port  up        srtt
-  192.0.2.53     53  yes  12.345 ms
-  2001:db8::1   853  no           -
+  address      port  up        srtt  wrong_id
+  192.0.2.53     53  yes  12.345 ms        40
+  2001:db8::1   853  no           -         -
 zones:
   id  hits  misses
   a      5      12

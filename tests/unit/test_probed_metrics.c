@@ -238,7 +238,9 @@ static void shows_a_plugin(void **state)
 		"\"transport\":\"tcp\",\"up\":true,\"srtt_us\":1500},"
 		"{\"address\":\"::1\",\"port\":53,\"transport\":\"tcp\","
 		"\"up\":false},{\"address\":\"::1\",\"port\":5,"
-		"\"transport\":\"tcp\",\"up\":true},{}],"
+		"\"transport\":\"tcp\",\"up\":true,"
+		"\"dropped\":{\"wrong_id\":7,\"no_cookie\":\"x\"}},"
+		"{\"dropped\":{\"wrong_id\":8}}],"
 		"\"traffic\":{\"hostnames\":1,\"servers\":1,\"decisions\":9,"
 		"\"feed\":{\"rows\":4,\"old\":1,\"last_s\":0.25},"
 		"\"names\":[{\"name\":\"www\",\"counts\":{\"decisions\":9}}]}}"
@@ -261,6 +263,8 @@ static void shows_a_plugin(void **state)
 		"nearzone_origin_up{origin=\"[::1]:5/tcp\"} 1\n#",
 		"\nnearzone_origin_srtt_seconds{origin=\"[::1]:53/tcp\"} "
 		"0.001500\n",
+		"\nnearzone_origin_dropped_total{origin=\"[::1]:5/tcp\","
+		"reason=\"wrong_id\"} 7\n#",
 		"\nnearzone_hostname_decisions_total{hostname=\"www\"} 9\n",
 		"\nnearzone_feed_refused_rows_total{reason=\"old\"} 1\n",
 		"\nnearzone_feed_last_batch_age_seconds 0.250\n",

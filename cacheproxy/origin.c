@@ -197,6 +197,7 @@ static int send_next(struct origin_ask *ask)
 		ask->index = (uint8_t)i;
 		ask->again = false;
 		ask->doubt = 0;
+		ask->fled = false;
 		if (send_to(ask, server, NULL) == 0)
 			return 0;
 	}
@@ -254,6 +255,17 @@ void origin_ask_failed(struct origin_ask *ask, int rc)
 		finish_failed(ask, rc);
 }
 
+/* Others guess at 'ask': once it is asked otherwise, then given up. */
+static void run_from(struct origin_ask *ask)
+{
+	bool first = !ask->fled;
+
+	ask->flees = false;
+	ask->fled = true;
+	if (!first || (!prove(ask) && !resume(ask, NULL)))
+		origin_ask_failed(ask, -EBADMSG);
+}
+
 void origin_orphans_run(struct origins *origins)
 {
 	while (!link_empty(&origins->orphans)) {
@@ -261,9 +273,7 @@ void origin_orphans_run(struct origins *origins)
 						    struct origin_ask, orphan);
 		link_remove(&ask->orphan);
 		if (ask->flees) {
-			ask->flees = false;
-			if (!prove(ask) && !resume(ask, NULL))
-				origin_ask_failed(ask, ask->error);
+			run_from(ask);
 			continue;
 		}
 		bool again = ask->may_again && ask->tries < ORIGIN_TRIES_MAX &&

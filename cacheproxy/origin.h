@@ -26,9 +26,10 @@
  * one ID in one socket at a time, and the caller sees to it that what clients
  * ask of a zone is not under way twice: there is no birthday to be had.  What
  * does not fit is dropped and the true answer waited for; after 32 such
- * datagrams a socket is given up and its questions are asked by TCP, once each:
- * so a question can be guessed at some 32 times, and again in one resend where
- * TCP is closed.
+ * datagrams a socket is given up and its questions are asked by TCP or, where
+ * that is closed, by one more socket; a second time, those without a cookie
+ * end.  So a question can be guessed at 32 times in each of its sockets: one,
+ * two if a datagram was lost, and one more without TCP.
  *
  * Cookies are for UDP alone: TCP's sequence numbers do what they do, TLS and
  * TSIG more.  Questions that are signed have neither cookie nor mixed case.

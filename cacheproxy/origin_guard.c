@@ -64,8 +64,10 @@ static void excuse(struct server *server, unsigned int marks)
 
 void origin_guard_unproven(struct origin_ask *ask)
 {
-	struct server *server = ask->doubt != 0 ? by_udp(ask) : NULL;
+	struct server *server = NULL;
 
+	if (ask->doubt != 0 && !ask->fled)
+		server = by_udp(ask);
 	if (server == NULL || ++server->strikes < STRIKES_MAX)
 		return;
 	server->strikes = 0;
@@ -148,7 +150,7 @@ void origin_guard_prepare(struct origin_ask *ask)
 		server = by_udp(ask);
 	ask->with = 0;
 	if (server != NULL)
-		ask->with = marks_for(server, udp && ask->again);
+		ask->with = marks_for(server, udp && ask->again && !ask->fled);
 	if ((ask->with & ORIGIN_COOKIE) != 0) {
 		renew(server);
 		memcpy(ask->cookie, server->ours, sizeof(ask->cookie));

@@ -141,6 +141,7 @@ struct origin_ask {
 	bool blame;	/* an orphan that counts as a failure if it may not */
 
 	bool flees;	 /* an orphan to be asked by TCP */
+	bool fled;	 /* did that, or should have: see origin_lane.c */
 	bool proof;	 /* by TCP, marked, as what came by UDP was doubtful */
 	bool bad_cookie; /* the answer wants another cookie */
 	bool cookie_again; /* that was tried by UDP */

@@ -110,9 +110,17 @@ void origin_lane_orphan(struct lane *lane, int error, bool normal,
 	}
 }
 
+/* Guesses get nobody any further: a cookie or a signature is demanded. */
+static bool is_safe(const struct lane *lane, const struct origin_ask *ask)
+{
+	return ask->mac != NULL ||
+	       (ask->with & lane->server->shown & ORIGIN_COOKIE) != 0;
+}
+
 /*
- * Somebody guesses at the socket's questions: they shall be asked by TCP, but
- * those that have been.  Nothing new goes by it.
+ * Somebody guesses at the socket's questions: they shall be asked by TCP and,
+ * where that is closed, by another socket, where they may stay if they are
+ * safe.  Nothing new goes by this one.
  */
 static void flee(struct lane *lane)
 {
@@ -124,7 +132,7 @@ static void flee(struct lane *lane)
 		struct origin_ask **at = &lane->slot[i];
 		while (*at != NULL) {
 			struct origin_ask *ask = *at;
-			if (ask->again) {
+			if (ask->fled && is_safe(lane, ask)) {
 				at = &ask->chain;
 				continue;
 			}

@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH	   8u
+#define BATCH	   16u
+#define BATCHES	   8u		/* before others have their turn */
 #define DATAGRAM_N (size_t)4096 /* more than was advertised: some send it */
 
 static void on_closed(uv_handle_t *handle)
@@ -67,14 +68,13 @@ static void take(struct sock *sock, const struct mmsghdr *batch, unsigned n)
 	}
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+/* True if there may be more at once. */
+static bool read_batch(struct sock *sock)
 {
-	struct sock *sock = poll->data;
 	struct origins *origins = sock->lane.server->origins;
 	struct mmsghdr batch[BATCH];
 	struct iovec iov[BATCH];
 
-	(void)events;
 	memset(batch, 0, sizeof(batch));
 	for (unsigned i = 0; i < BATCH; i++) {
 		iov[i].iov_base = origins->cipher + i * DATAGRAM_N;
@@ -87,6 +87,16 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		take(sock, batch, (unsigned)n);
 	else if (errno != EAGAIN && errno != EINTR)
 		fail(sock, -errno);
+	return n == (int)BATCH && !sock->lane.closed;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct sock *sock = poll->data;
+
+	(void)events;
+	for (unsigned i = 0; i < BATCHES && read_batch(sock); i++)
+		;
 	/* libuv stops when there was an error, even if a send() took it. */
 	if (status < 0 && !sock->lane.closed)
 		uv_poll_start(&sock->poll, UV_READABLE, on_readable);

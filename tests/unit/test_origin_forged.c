@@ -193,6 +193,25 @@ static void test_flood_without_tcp(void **state)
 	(void)state;
 	serve('a', false);
 	fake_set(fake, FAKE_FLOOD);
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(once()->status, -EBADMSG);
+		assert_int_equal(stats().dropped[ORIGIN_DROP_ID], i * 64);
+		assert_int_equal(stats().in_flight, 0);
+	}
+	assert_int_equal(server()->shown, 0);
+	assert_int_equal(stats().failures, 0); /* it is not to blame */
+	fake_set(fake, FAKE_GOOD);
+	ask_true(1);
+	stop();
+}
+
+/* The same, where only a cookie can be guessed at: it is waited for. */
+static void test_flood_without_tcp_but_a_cookie(void **state)
+{
+	(void)state;
+	serve('a', false);
+	ask_true(1);
+	fake_set(fake, FAKE_FLOOD);
 	for (int i = 0; i < 5; i++) {
 		struct outcome *outcome = once();
 		assert_int_equal(outcome->status, 0);
@@ -489,6 +508,7 @@ int main(void)
 		TEST(first_question),
 		TEST(flood),
 		TEST(flood_without_tcp),
+		TEST(flood_without_tcp_but_a_cookie),
 		TEST(flood_of_many),
 		TEST(cookie_is_sent_back),
 		TEST(each_server_its_cookie),

@@ -117,6 +117,21 @@ static bool is_safe(const struct lane *lane, const struct origin_ask *ask)
 	       (ask->with & lane->server->shown & ORIGIN_COOKIE) != 0;
 }
 
+static void flee_slot(struct lane *lane, struct origin_ask **at)
+{
+	while (*at != NULL) {
+		struct origin_ask *ask = *at;
+		if (ask->fled && is_safe(lane, ask)) {
+			at = &ask->chain;
+			continue;
+		}
+		unlink_ask(lane, ask);
+		lane->late++;
+		ask->flees = true;
+		link_append(&ask->origins->orphans, &ask->orphan);
+	}
+}
+
 /*
  * Somebody guesses at the socket's questions: they shall be asked by TCP and,
  * where that is closed, by another socket, where they may stay if they are
@@ -128,20 +143,8 @@ static void flee(struct lane *lane)
 	struct sock *sock = (struct sock *)(void *)lane;
 
 	origin_udp_retire(sock);
-	for (size_t i = 0; i < ORIGIN_SLOTS; i++) {
-		struct origin_ask **at = &lane->slot[i];
-		while (*at != NULL) {
-			struct origin_ask *ask = *at;
-			if (ask->fled && is_safe(lane, ask)) {
-				at = &ask->chain;
-				continue;
-			}
-			unlink_ask(lane, ask);
-			lane->late++;
-			ask->flees = true;
-			link_append(&origins->orphans, &ask->orphan);
-		}
-	}
+	for (size_t i = 0; i < ORIGIN_SLOTS; i++)
+		flee_slot(lane, &lane->slot[i]);
 	if (lane->n == 0)
 		origin_udp_close(sock);
 	origin_orphans_run(origins);

@@ -242,6 +242,17 @@ static int take_first(struct xfr_stream *s, bool is_soa, uint32_t serial)
 	return 0;
 }
 
+/* A record of a whole zone; its SOA is the last. */
+static int take_of_zone(struct xfr_stream *s, const dns_name_t *name,
+			dns_rdata_t *rdata, bool is_soa, uint32_t serial)
+{
+	if (is_soa && serial != s->end_serial)
+		return -EBADMSG;
+	if (is_soa)
+		s->state = XFR_END;
+	return hand_on(s, XFR_HAS, name, rdata);
+}
+
 static int take_record(struct xfr_stream *s, const dns_name_t *name,
 		       dns_rdata_t *rdata)
 {
@@ -260,10 +271,11 @@ static int take_record(struct xfr_stream *s, const dns_name_t *name,
 		return take_first(s, is_soa, serial);
 	if (s->state == XFR_SECOND) {
 		begin(s, is_soa, serial);
-		if (s->kind == XFR_WHOLE && !s->setup->whole_ok)
+		if (s->kind == XFR_DELTA)
+			return hand_on(s, XFR_WENT, name, rdata);
+		if (!s->setup->whole_ok)
 			return -EXDEV;
-		return hand_on(s, s->kind == XFR_DELTA ? XFR_WENT : XFR_HAS,
-			       name, rdata);
+		return take_of_zone(s, name, rdata, is_soa, serial);
 	}
 	switch (s->state) {
 	case XFR_REMOVALS:
@@ -274,11 +286,7 @@ static int take_record(struct xfr_stream *s, const dns_name_t *name,
 			       s->state == XFR_REMOVALS ? XFR_WENT : XFR_CAME,
 			       name, rdata);
 	case XFR_ZONE:
-		if (is_soa)
-			s->state = XFR_END;
-		if (is_soa && serial != s->end_serial)
-			return -EBADMSG;
-		return hand_on(s, XFR_HAS, name, rdata);
+		return take_of_zone(s, name, rdata, is_soa, serial);
 	default: /* after the end */
 		return s->kind == XFR_SAME ? 0 : -EBADMSG;
 	}

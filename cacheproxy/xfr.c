@@ -50,6 +50,7 @@ static void finish(struct xfr *x, int status)
 {
 	struct xfr_result result = {
 		.status = status,
+		.rcode = x->stream.rcode,
 		.kind = x->stream.kind,
 		.serial = x->stream.end_serial,
 		.records = x->stream.records,

@@ -40,6 +40,8 @@ struct xfr_result {
 		       a bound), -EBADMSG (malformed, TSIG), -EPROTO (TLS),
 		       -EREMOTEIO (refused), -ENOMEM, what 'record' said;
 		       -EXDEV: the whole zone came, and 'whole_ok' is not set */
+	uint16_t rcode;	    /* with -EREMOTEIO: the origin's (5 REFUSED, 9
+			       NOTAUTH ..); 0: it sent an empty answer */
 	enum xfr_kind kind; /* the rest: only with status 0 */
 	uint32_t serial;
 	size_t records, octets;

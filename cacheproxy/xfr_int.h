@@ -32,6 +32,7 @@ struct xfr_stream {
 	dst_context_t *tsig_context;
 	unsigned int messages, unsigned_run;
 	uint16_t id;
+	uint16_t rcode; /* of the message that refused */
 	enum xfr_state state;
 	enum xfr_kind kind;
 	uint32_t end_serial, serial; /* serial: of the step */

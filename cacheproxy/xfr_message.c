@@ -323,7 +323,7 @@ static int take_records(struct xfr_stream *s, const dns_message_t *msg)
 
 /* -- messages ---------------------------------------------------------- */
 
-static int check_header(const struct xfr_stream *s, const dns_message_t *msg)
+static int check_header(struct xfr_stream *s, const dns_message_t *msg)
 {
 	const dns_name_t *name =
 		ISC_LIST_HEAD(msg->sections[DNS_SECTION_QUESTION]);
@@ -332,6 +332,7 @@ static int check_header(const struct xfr_stream *s, const dns_message_t *msg)
 	if (msg->id != s->id || msg->opcode != dns_opcode_query ||
 	    (msg->flags & DNS_MESSAGEFLAG_QR) == 0 || questions > 1)
 		return -EBADMSG;
+	s->rcode = msg->rcode;
 	if (msg->rcode != dns_rcode_noerror)
 		return -EREMOTEIO;
 	if ((msg->flags & DNS_MESSAGEFLAG_TC) != 0 ||

@@ -238,6 +238,7 @@ static void test_refused(void **state)
 	begin(&r, true);
 	message(&m, 252, REFUSED);
 	assert_int_equal(feed(&r, &m), -EREMOTEIO);
+	assert_int_equal(r.stream.rcode, REFUSED);
 	end(&r);
 
 	begin(&r, true);

@@ -10,7 +10,8 @@
 #include "cacheproxy/origin_int.h"
 #include "cacheproxy/xfr_int.h"
 
-#define READ_MAX 65536u
+#define READ_MAX  65536u
+#define READS_MAX 2u /* of one turn of the loop */
 
 struct xfr {
 	struct xfr_setup setup;
@@ -21,7 +22,9 @@ struct xfr {
 	uv_write_t write;
 	unsigned int handles; /* not yet closed */
 	uint64_t end_ms;
-	bool over; /* 'done' was called, or need not be */
+	bool over;	  /* 'done' was called, or need not be */
+	uint64_t turn_ms; /* the loop's time at the last read */
+	unsigned int turn_reads;
 	SSL_CTX *tls;
 	SSL *ssl; /* NULL: plain TCP */
 	size_t question_n;
@@ -217,12 +220,28 @@ static void tls_input(struct xfr *x, size_t n)
 
 /* -- the connection ---------------------------------------------------- */
 
+/*
+ * libuv reads on as long as an origin is faster than we are, up to 32 times.
+ * Without a buffer it turns to others first, whose questions are small.
+ */
+static bool had_turn(struct xfr *x)
+{
+	uint64_t now_ms = uv_now(x->setup.loop);
+
+	if (x->turn_ms != now_ms)
+		x->turn_reads = 0;
+	x->turn_ms = now_ms;
+	return x->turn_reads++ >= READS_MAX;
+}
+
 static void on_room(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
 {
 	struct xfr *x = handle->data;
 
 	(void)hint;
-	if (x->ssl != NULL)
+	if (had_turn(x))
+		*buf = uv_buf_init(NULL, 0);
+	else if (x->ssl != NULL)
 		*buf = uv_buf_init((char *)x->cipher, sizeof(x->cipher));
 	else
 		*buf = uv_buf_init((char *)x->in + x->in_n,
@@ -234,7 +253,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	struct xfr *x = stream->data;
 
 	(void)buf;
-	if (n == 0 || x->over)
+	if (n == 0 || n == UV_ENOBUFS || x->over)
 		return;
 	if (n < 0)
 		finish(x, n == UV_EOF ? -ECONNRESET : (int)n);

@@ -16,7 +16,8 @@ pure='common/err common/dname common/units common/utf8 common/jsontext
 	gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_draw
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
 	cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
-	cacheproxy/delta cacheproxy/delta_names cacheproxy/names'
+	cacheproxy/delta cacheproxy/delta_names cacheproxy/names
+	cacheproxy/asklist'
 
 objects() {
 	for m in "$@"; do
@@ -51,7 +52,7 @@ check none common/err common/dname common/units common/utf8 common/jsontext
 check none common/nameset common/probe
 check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
 check none cacheproxy/snapshot cacheproxy/snapshot_load
-check none cacheproxy/delta cacheproxy/delta_names
+check none cacheproxy/delta cacheproxy/delta_names cacheproxy/asklist
 check none gtm/table gtm/world gtm/world_build gtm/decide
 check log gtm/decide_draw
 check malloc_usable_size cacheproxy/names

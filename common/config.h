@@ -32,6 +32,10 @@
 
 enum config_transport { CONFIG_TCP, CONFIG_UDP, CONFIG_TLS };
 
+#define CONFIG_FILL_RECORDS_MAX 1000000 /* of a zone that is filled */
+
+enum config_fill { CONFIG_FILL_NONE, CONFIG_FILL_ZONE };
+
 /* An origin server of a zone, as asked. */
 struct config_origin {
 	struct sockaddr_storage address; /* with the port */
@@ -64,7 +68,9 @@ struct config_zone {
 	uint32_t client_timeout_ms;  /* then stale answers: 10..10000 */
 	uint32_t poll_s;	     /* 0: serials are not polled */
 	enum config_names names;
-	unsigned long line; /* where the zone begins in the file */
+	enum config_fill fill; /* at the first miss */
+	uint32_t fill_max;     /* records of a zone that is filled */
+	unsigned long line;    /* where the zone begins in the file */
 };
 
 enum config_probe {

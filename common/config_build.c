@@ -238,6 +238,8 @@ static int zone_built(struct config_check *c, uint32_t node,
 		.client_timeout_ms = (uint32_t)v[ZONE_CLIENT_TIMEOUT].n,
 		.poll_s = seconds(&v[ZONE_POLL]),
 		.names = (enum config_names)v[ZONE_NAMES].n,
+		.fill = (enum config_fill)v[ZONE_FILL].n,
+		.fill_max = (uint32_t)v[ZONE_FILL_MAX].n,
 		.line = c->json->nodes[node].line,
 	};
 	rc = origins_keep(b, zone);

@@ -65,6 +65,9 @@ static const char *const probes[] = { "noload", "tcp", "http", "https", NULL };
 static const char *const fails[] = { "open",   "last",	   "backup",
 				     "nodata", "servfail", NULL };
 
+/* The order of enum config_fill. */
+static const char *const fills[] = { "none", "zone", NULL };
+
 static const struct schema_item address = ONE(SCHEMA_ADDRESS);
 static const struct schema_item own_address = ONE(SCHEMA_LISTEN);
 static const struct schema_item dname = ONE(SCHEMA_DNAME);
@@ -274,6 +277,18 @@ static const struct schema_key zone_keys[] = {
 				  "unsigned zone all names are transferred",
 			 .is = WORDS(names),
 			 PRESET(0) },
+	[ZONE_FILL] = { .name = "fill",
+			.about =
+				"Have the whole zone in memory from the first "
+				"miss on, by a transfer of it; none: only what "
+				"clients ask for",
+			.is = WORDS(fills),
+			PRESET(CONFIG_FILL_NONE) },
+	[ZONE_FILL_MAX] = { .name = "fill-max",
+			    .about = "Records of a zone that is not too large "
+				     "for it",
+			    .is = INTEGER(1, CONFIG_FILL_RECORDS_MAX),
+			    PRESET(10000) },
 };
 static const struct schema_block zone = { SCHEMA_ZONE, KEYS(zone_keys) };
 

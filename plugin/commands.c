@@ -19,6 +19,7 @@
 #include "plugin/control.h"
 #include "plugin/dump.h"
 #include "plugin/engine.h"
+#include "plugin/fill.h"
 #include "plugin/fresh.h"
 #include "plugin/jsonadd.h"
 #include "plugin/log.h"
@@ -177,6 +178,8 @@ void commands_handle(void *arg, struct control_client *client,
 		do_lookup(e, client, request);
 	} else if (strcmp(command, "purge") == 0) {
 		purge_handle(e, client, request);
+	} else if (strcmp(command, "populate") == 0) {
+		fill_handle(e, client, request);
 	} else if (strcmp(command, "dump") == 0) {
 		dump_handle(e, client, request);
 	} else if (strcmp(command, "reload") == 0) {

@@ -19,6 +19,7 @@
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/denial.h"
+#include "plugin/fill.h"
 #include "plugin/fresh.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
@@ -97,8 +98,11 @@ static void patience_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-static void ask_free(struct ask *ask)
+/* 'end': for who follows the question. */
+static void ask_free(struct ask *ask, enum fill_end end)
 {
+	if (ask->fill != NULL)
+		fill_answered(ask, end);
 	if (ask->patience != NULL)
 		uv_close((uv_handle_t *)&ask->patience->timer, patience_closed);
 	if (ask->keys != NULL)
@@ -182,7 +186,7 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 			ask, reply,
 			log_error(reply->status, (char[LOG_ERROR_MAX]){ 0 }));
 		land_failure(e, ask, keep && reply->status != -ECANCELED);
-		ask_free(ask);
+		ask_free(ask, FILL_FAILED);
 		return;
 	}
 
@@ -200,11 +204,14 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 		count(ask->zone, COUNT_BAD);
 		log_origin(ask, reply, answer_fault_text(fault));
 		land_failure(e, ask, keep);
-		ask_free(ask);
+		ask_free(ask, FILL_FAILED);
 		return;
 	}
 	survey_learn(ask->zone, entry, source.now_s);
-	if (keep && entry->ttl_s > 0) {
+	enum fill_end end = !keep		? FILL_FORGOTTEN
+			    : entry->ttl_s == 0 ? FILL_BRIEF
+						: FILL_KEPT;
+	if (end == FILL_KEPT) {
 		count(ask->zone, COUNT_STORED);
 		store_put(e->process->store, entry);
 		denial_learn(e, ask->zone, &source);
@@ -212,7 +219,7 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 	struct landing landing = { .entry = entry };
 	wait_land(e->process, &ask->flight, &landing);
 	store_unref(entry);
-	ask_free(ask);
+	ask_free(ask, end);
 }
 
 /*
@@ -236,7 +243,7 @@ static bool land_known(struct engine *e, struct ask *ask)
 	landing.entry = entry;
 	wait_land(e->process, &ask->flight, &landing);
 	store_unref(entry);
-	ask_free(ask);
+	ask_free(ask, FILL_KNOWN);
 	return true;
 }
 
@@ -285,11 +292,8 @@ static void patience_start(struct engine *e, struct ask *ask)
 			     ask->zone->config->client_timeout_ms, 0);
 }
 
-static void ask_now(struct job *job)
+void engine_ask_now(struct engine *e, struct ask *ask)
 {
-	struct ask *ask = (struct ask *)job;
-	struct engine *e = process_get()->engine;
-
 	if (!ask->refresh && land_known(e, ask))
 		return;
 
@@ -304,6 +308,8 @@ static void ask_now(struct job *job)
 	};
 
 	fresh_asked(e, ask->zone, ask->keys);
+	if (ask->fill == NULL)
+		fill_missed(e, ask);
 	count(ask->zone, COUNT_ASKED);
 	int rc = e->origins != NULL ? origin_ask(e->origins, &q) : -ECANCELED;
 	if (rc != 0) {
@@ -312,6 +318,11 @@ static void ask_now(struct job *job)
 	} else {
 		patience_start(e, ask);
 	}
+}
+
+static void ask_now(struct job *job)
+{
+	engine_ask_now(process_get()->engine, (struct ask *)job);
 }
 
 uint64_t engine_forget_zone(struct engine *e, struct zone *zone)
@@ -362,6 +373,7 @@ static void tick(uv_timer_t *timer)
 	persist_tick(e, now_s);
 	fresh_tick(e);
 	denials_tick(e);
+	fill_tick(e);
 	(void)store_sweep(store, e->sweep_buckets, now_s);
 	struct store_entry *list = store_retired(store);
 	if (list == NULL)
@@ -458,6 +470,7 @@ static void configure_now(struct job *job)
 	struct snapshot *before = e->snapshot;
 	denials_configured(e, c->snapshot);
 	fresh_configured(e, c->snapshot);
+	fill_configured(e, c->snapshot);
 	e->snapshot = c->snapshot;
 	if (c->drains != NULL) { /* once, at the start */
 		traffic_drains_free(e->drains);
@@ -542,6 +555,8 @@ int engine_start(struct process *p, struct engine **enginep)
 	if (rc == 0)
 		rc = denials_new(e);
 	if (rc == 0)
+		rc = fill_new(e);
+	if (rc == 0)
 		rc = answer_maker_new(p->mctx, &e->maker);
 	if (rc == 0)
 		rc = origins_new(&e->loop, p->mctx, isc_random32(),
@@ -597,6 +612,7 @@ static void stop_now(struct job *job)
 
 	fresh_stop(e);
 	denials_stop(e);
+	fill_stop(e);
 	if (e->snapshot != NULL)
 		snapshot_unref(e->snapshot);
 	e->snapshot = NULL;
@@ -614,6 +630,7 @@ void engine_stop(struct engine *e)
 	(void)uv_loop_close(&e->loop);
 	fresh_free(e);
 	denials_free(e);
+	fill_free(e);
 	answer_maker_free(e->maker);
 	traffic_drains_free(e->drains);
 	free(e->control_path);

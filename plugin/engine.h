@@ -15,6 +15,8 @@
 #include "plugin/traffic.h"
 
 struct control;
+struct fill;
+struct fill_run;
 struct patience;
 
 /* A question for an origin: a flight and what it takes along. */
@@ -25,6 +27,8 @@ struct ask {
 	struct zone *zone;	   /* of a snapshot that this holds */
 	dns_tsig_keyring_t *keys;  /* the view's, or NULL; held */
 	bool refresh;		   /* what is there is to be replaced */
+	struct fill_run *fill;	   /* engine: whose question it is; or NULL */
+	uint8_t tries;		   /* the fill's own */
 	struct patience *patience; /* engine: of those who wait; or NULL */
 	struct dname name;
 };
@@ -55,6 +59,7 @@ struct engine {
 	uint32_t surveyed_s; /* see survey.h */
 	struct fresh *fresh;
 	struct denials *denials;
+	struct fill *fill;
 	size_t survey_at;
 };
 
@@ -72,6 +77,9 @@ void engine_post(struct engine *e, struct job *job);
 
 /* Asks for 'ask', whose flight has just been joined first. Any thread. */
 void engine_ask(struct engine *e, struct ask *ask);
+
+/* The same on the engine's thread; may have ended when this returns. */
+void engine_ask_now(struct engine *e, struct ask *ask);
 
 /*
  * Engine: forgets all stored answers of the zone.  Under a new identity in the

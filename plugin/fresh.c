@@ -47,7 +47,7 @@ static void zone_free(struct fresh_zone *fz)
 	free(fz);
 }
 
-static bool wants_key(const struct config_zone *zone)
+bool fresh_wants_key(const struct config_zone *zone)
 {
 	for (size_t i = 0; i < zone->n_origins; i++)
 		if (zone->origins[i].key.n > 0)
@@ -59,7 +59,7 @@ static bool wants_key(const struct config_zone *zone)
 static bool may_ask(const struct fresh_zone *fz)
 {
 	return fz->zone != NULL &&
-	       (fz->keys != NULL || !wants_key(fz->zone->config));
+	       (fz->keys != NULL || !fresh_wants_key(fz->zone->config));
 }
 
 static uint64_t poll_ms(const struct fresh_zone *fz)
@@ -262,6 +262,13 @@ void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys)
 	fz->early = true;
 	if (fz->fails == 0 || fz->hint)
 		look_soon(e, fz);
+}
+
+bool fresh_unsettled(const struct zone *zone)
+{
+	const struct fresh_zone *fz = zone->state->fresh;
+
+	return fz != NULL && !fz->known && may_ask(fz);
 }
 
 uint64_t fresh_serial(const struct zone *zone)

@@ -48,6 +48,15 @@ void fresh_tick(struct engine *e);
  */
 void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys);
 
+/* True if some origin of the zone is to be asked with a TSIG key. */
+bool fresh_wants_key(const struct config_zone *zone);
+
+/*
+ * Engine: true while it is being found out which version of the zone origins
+ * have: what is asked meanwhile may be dropped once that is known.
+ */
+bool fresh_unsettled(const struct zone *zone);
+
 /*
  * For answers that outlive named, to be saved with them: what the oldest stored
  * answer of the zone may be of, as FRESH_SERIAL | serial; 0: not known.  Read

@@ -25,7 +25,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_RENDERED] = "rendered", [COUNT_ASKED] = "asked",
 	[COUNT_STORED] = "stored",     [COUNT_BAD] = "bad",
 	[COUNT_STEERED] = "steered",   [COUNT_PREFETCHED] = "prefetched",
-	[COUNT_DENIED] = "denied",
+	[COUNT_DENIED] = "denied",     [COUNT_FILLED] = "filled",
 };
 
 /*

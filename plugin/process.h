@@ -50,6 +50,7 @@ enum counter {
 	COUNT_STEERED,	  /* answered by a decision, not by the origin */
 	COUNT_PREFETCHED, /* asked before the time was over, for nobody yet */
 	COUNT_DENIED,	  /* known not to exist, without asking for it */
+	COUNT_FILLED,	  /* asked to have it in memory, for nobody yet */
 	COUNTERS,
 };
 
@@ -73,6 +74,7 @@ struct zone_state {
 	_Atomic uint32_t learned_s;	/* when that was; 0: never */
 	struct fresh_zone *fresh;	/* the engine's own, see fresh.h */
 	_Atomic uint64_t serial;	/* see fresh_serial() */
+	struct fill_zone *fill;		/* the engine's own, see fill.h */
 	struct denial *denial;		/* the engine's own, see denial.h */
 	struct names *_Atomic names;	/* likewise read under RCU, or NULL */
 	struct proofs *_Atomic proofs;	/* likewise */

@@ -14,6 +14,7 @@
 #include "common/rcu.h"
 #include "plugin/control.h"
 #include "plugin/denial.h"
+#include "plugin/fill.h"
 #include "plugin/fresh.h"
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
@@ -194,6 +195,9 @@ static struct json_object *status_of_zones(const struct snapshot *s,
 		struct json_object *denial = denial_status(z);
 		if (denial != NULL)
 			json_object_object_add(o, "names", denial);
+		struct json_object *fill = fill_status(z);
+		if (fill != NULL)
+			json_object_object_add(o, "fill", fill);
 		json_object_array_add(list, o);
 		listed++;
 	}

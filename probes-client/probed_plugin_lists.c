@@ -47,6 +47,7 @@ static const struct plugin_help zone_helps[] = {
 	{ "prefetched", "Questions put to origins before the answer's time "
 			"was over." },
 	{ "denied", "Questions for what is known not to exist." },
+	{ "filled", "Questions put to origins to fill the cache." },
 };
 
 /* What is known of a zone's changes; not of every zone. */

@@ -52,6 +52,8 @@ static void has_defaults(void **state)
 	assert_int_equal(zone->ttl_negative_max_s, 3600);
 	assert_int_equal(zone->stale_s, 86400);
 	assert_true(zone->prefetch);
+	assert_int_equal(zone->fill, CONFIG_FILL_NONE);
+	assert_int_equal(zone->fill_max, 10000);
 	assert_int_equal(zone->line, 1);
 	assert_int_equal(zone->n_origins, 1);
 
@@ -82,7 +84,8 @@ static void takes_what_is_given(void **state)
 		"{\"address\":\"192.0.2.1\",\"port\":54,"
 		"\"transport\":\"udp\"}],\n"
 		"\"ttl\":{\"min\":\"1m\",\"max\":\"1w\",\"negative-max\":5},"
-		"\"stale\":0,\"prefetch\":true}}}");
+		"\"stale\":0,\"prefetch\":true,"
+		"\"fill\":\"zone\",\"fill-max\":5}}}");
 
 	(void)state;
 	assert_int_equal(config->serial, 7);
@@ -99,6 +102,8 @@ static void takes_what_is_given(void **state)
 	assert_int_equal(zone->ttl_negative_max_s, 5);
 	assert_int_equal(zone->stale_s, 0);
 	assert_true(zone->prefetch);
+	assert_int_equal(zone->fill, CONFIG_FILL_ZONE);
+	assert_int_equal(zone->fill_max, 5);
 	assert_int_equal(zone->line, 5);
 	assert_int_equal(zone->n_origins, 2);
 

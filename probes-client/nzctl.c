@@ -24,6 +24,7 @@
 #define SOCKET_ENV     "NEARZONE_SOCKET"
 #define TIMEOUT_MS     10000u
 #define TIMEOUT_MAX_S  86400u
+#define MAX_MAX	       1000000u
 #define REASON_MAX     200u	  /* octets */
 #define DRAIN_MAX_S    315360000u /* ten years */
 
@@ -35,6 +36,9 @@ enum {
 	TAKES_CLIENT = 8,
 	TAKES_REASON = 16,
 	TAKES_FOR = 32,
+	TAKES_FILE = 64,
+	TAKES_MAX = 128,
+	TAKES_RENEW = 256,
 };
 
 enum option_id {
@@ -47,6 +51,9 @@ enum option_id {
 	OPT_CLIENT,
 	OPT_REASON,
 	OPT_FOR,
+	OPT_FILE,
+	OPT_MAX,
+	OPT_RENEW,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -61,6 +68,9 @@ static const struct option long_options[] = {
 	{ "client", required_argument, NULL, OPT_CLIENT },
 	{ "reason", required_argument, NULL, OPT_REASON },
 	{ "for", required_argument, NULL, OPT_FOR },
+	{ "file", required_argument, NULL, OPT_FILE },
+	{ "max", required_argument, NULL, OPT_MAX },
+	{ "renew", no_argument, NULL, OPT_RENEW },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -92,6 +102,24 @@ static const struct command commands[] = {
 	  "NAME and all that is below it (--subtree); or of a whole zone\n"
 	  "(--zone).  Exits 0 also when there was nothing to forget.\n",
 	  remote_purge, TAKES_ZONE | TAKES_SUBTREE, 0, 2 },
+	{ "populate",
+	  "populate NAME... | --file FILE | --zone NAME_OR_ID [--max N]",
+	  "have answers in memory before they are asked for",
+	  "Has the plugin ask the origins for each NAME, for all in FILE "
+	  "('-':\n"
+	  "the standard input), or for all that is in a zone, by a transfer "
+	  "of\n"
+	  "it (at most N records, 100000 if not given).  NAME and a line of "
+	  "FILE\n"
+	  "are a name and perhaps types: 'www.example.com A,HTTPS'; without\n"
+	  "types, A and AAAA.  '#' begins a comment.  What is there and fresh "
+	  "is\n"
+	  "left alone, unless --renew is given.  With names, --zone ID picks "
+	  "one\n"
+	  "of several zones of one name.  Waits for the end.  Exits 1 if an\n"
+	  "answer could not be had, or a line not be understood.\n",
+	  remote_populate, TAKES_ZONE | TAKES_FILE | TAKES_MAX | TAKES_RENEW, 0,
+	  -1 },
 	{ "dump", "dump [--zone ID]", "what the cache holds",
 	  "A line an answer: name, type, kind, age and what is left of its\n"
 	  "time in seconds, octets of memory, how popular it is (0 to 3),\n"
@@ -180,7 +208,9 @@ static void help_all(void)
 	     "Exit status:\n"
 	     "  0  done\n"
 	     "  1  the command was refused, a file has errors, a lookup found\n"
-	     "     nothing, or an explained answer has no address\n"
+	     "     nothing, an explained answer has no address, or one that "
+	     "was\n"
+	     "     to be had in memory could not be had\n"
 	     "  2  wrong usage\n"
 	     "  3  the plugin cannot be talked to, or the output cannot be\n"
 	     "     written");
@@ -292,6 +322,12 @@ static enum nzctl_exit take_number(int id, struct nzctl_options *options)
 
 	if (id == OPT_FOR)
 		return take_for(options);
+	if (id == OPT_MAX) {
+		if (number_parse(optarg, 0, MAX_MAX, &n) != 0 || n == 0)
+			return bad_value("max", optarg, "1 to 1000000 records");
+		options->max = n;
+		return NZCTL_DONE;
+	}
 	if (id == OPT_COUNT) {
 		if (number_parse(optarg, 0, INT64_MAX, &n) != 0 || n == 0)
 			return bad_value("count", optarg, "a number from 1");
@@ -316,6 +352,9 @@ static enum nzctl_exit take_text(int id, struct nzctl_options *options)
 		break;
 	case OPT_SUBTREE:
 		options->subtree = optarg;
+		break;
+	case OPT_FILE:
+		options->file = optarg;
 		break;
 	case OPT_CLIENT:
 		options->client = optarg;
@@ -348,6 +387,12 @@ static unsigned takes(int id)
 		return TAKES_REASON;
 	case OPT_FOR:
 		return TAKES_FOR;
+	case OPT_FILE:
+		return TAKES_FILE;
+	case OPT_MAX:
+		return TAKES_MAX;
+	case OPT_RENEW:
+		return TAKES_RENEW;
 	default:
 		return 0;
 	}
@@ -374,7 +419,11 @@ static enum nzctl_exit take_options(int argc, char **argv,
 		case OPT_COUNT:
 		case OPT_TIMEOUT:
 		case OPT_FOR:
+		case OPT_MAX:
 			result = take_number(id, options);
+			break;
+		case OPT_RENEW:
+			options->renew = true;
 			break;
 		case OPT_HELP:
 			*insteadp = "help";

@@ -21,6 +21,9 @@ struct nzctl_options {
 	bool json;
 	const char *zone;    /* --zone, or NULL */
 	const char *subtree; /* --subtree, or NULL */
+	const char *file;    /* --file, or NULL */
+	uint64_t max;	     /* --max, or 0 */
+	bool renew;	     /* --renew */
 	uint64_t count;	     /* --count, or 0 */
 	const char *client;  /* --client, or NULL */
 	const char *reason;  /* --reason, or NULL */

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "probes-client/dial.h"
+#include "probes-client/nzctl_list.h"
 #include "probes-client/nzctl_traffic.h"
 #include "probes-client/show.h"
 
@@ -351,6 +352,135 @@ enum nzctl_exit remote_dump(const struct nzctl_options *options)
 	}
 	talk_end(&talk);
 	return result;
+}
+
+/* -- populate ---------------------------------------------------------- */
+
+/*
+ * Asks, on the connection that there is if there is one, and waits however
+ * long it takes.  Takes over 'request'.
+ */
+static int converse(struct talk *talk, const struct nzctl_options *options,
+		    struct json_object *request)
+{
+	size_t n = 0;
+	const char *p = json_object_to_json_string_length(
+		request,
+		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+	int rc = p == NULL ? -ENOMEM : 0;
+
+	if (rc == 0 && talk->dial == NULL)
+		rc = dial_open(options->socket, options->timeout_ms,
+			       &talk->dial);
+	if (rc == 0)
+		rc = dial_send(talk->dial, (struct slice){ p, n });
+	json_object_put(request);
+	if (rc == 0)
+		rc = talk_read(talk, true);
+	if (rc == 0 &&
+	    !json_object_is_type(json_object_object_get(talk->reply, "ok"),
+				 json_type_boolean))
+		rc = -EBADMSG;
+	return rc;
+}
+
+static bool is_ok(const struct talk *talk)
+{
+	return json_object_get_boolean(
+		json_object_object_get(talk->reply, "ok"));
+}
+
+static struct json_object *populate_request(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+
+	add_text(request, "zone", options->zone);
+	if (options->renew)
+		json_object_object_add(request, "renew",
+				       json_object_new_boolean(1));
+	return request;
+}
+
+static enum nzctl_exit populate_zone(const struct nzctl_options *options)
+{
+	struct json_object *request = populate_request(options);
+	struct talk talk = { 0 };
+
+	if (options->max > 0)
+		json_object_object_add(request, "max",
+				       json_object_new_uint64(options->max));
+	int rc = converse(&talk, options, request);
+	enum nzctl_exit result = NZCTL_DONE;
+	if (rc != 0) {
+		result = trouble(options, rc);
+	} else if (options->json) {
+		show_json_line(talk.line);
+		result = is_ok(&talk) ? NZCTL_DONE : NZCTL_REFUSED;
+	} else if (!is_ok(&talk)) {
+		result = refused(options, talk.reply);
+	} else {
+		show_object(stdout, talk.reply, "ok");
+	}
+	if (result == NZCTL_DONE &&
+	    json_object_get_int64(
+		    json_object_object_get(talk.reply, "failed")) > 0)
+		result = NZCTL_REFUSED;
+	talk_end(&talk);
+	return result;
+}
+
+/* All batches, till there are no more or one is refused. */
+static enum nzctl_exit populate_batches(const struct nzctl_options *options,
+					struct talk *talk,
+					struct nzctl_list *list)
+{
+	struct json_object *names;
+
+	while ((names = nzctl_list_batch(list)) != NULL) {
+		struct json_object *request = populate_request(options);
+		json_object_object_add(request, "names", names);
+		int rc = converse(talk, options, request);
+		if (rc != 0)
+			return trouble(options, rc);
+		nzctl_list_reply(list, talk->reply);
+		if (!is_ok(talk))
+			return options->json ? NZCTL_REFUSED
+					     : refused(options, talk->reply);
+	}
+	return NZCTL_DONE;
+}
+
+static enum nzctl_exit populate_list(const struct nzctl_options *options)
+{
+	struct talk talk = { 0 };
+	struct nzctl_list *list = NULL;
+	enum nzctl_exit result = nzctl_list_new(options, &list);
+
+	if (result != NZCTL_DONE)
+		return result;
+	result = populate_batches(options, &talk, list);
+	if (result != NZCTL_TROUBLE) {
+		bool well = nzctl_list_end(list, result == NZCTL_DONE);
+		if (!well)
+			result = NZCTL_REFUSED;
+	}
+	nzctl_list_free(list);
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_populate(const struct nzctl_options *options)
+{
+	bool names = options->argc > 0 || options->file != NULL;
+
+	if ((options->argc > 0 && options->file != NULL) ||
+	    (!names && options->zone == NULL) || (names && options->max > 0)) {
+		fputs("nzctl: populate what? One of NAME..., --file FILE, "
+		      "--zone NAME_OR_ID [--max N]\n",
+		      stderr);
+		return NZCTL_USAGE;
+	}
+	return names ? populate_list(options) : populate_zone(options);
 }
 
 enum nzctl_exit remote_notify(const struct nzctl_options *options)

@@ -7,6 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define LOOKS_MAX 16u /* names in one call; each has up to 127 above it */
 #define NONE	  UINT32_MAX
 #define ITEMS_MAX (1u << 30) /* of any array: below NONE, and no overflow */
 
@@ -280,11 +281,14 @@ static bool next_type(struct asklist *l, const struct node *node,
 	return true;
 }
 
-bool asklist_next(struct asklist *l, struct dname *name, uint16_t *type)
+int asklist_next(struct asklist *l, struct dname *name, uint16_t *type)
 {
 	uint8_t wire[DNAME_WIRE_MAX];
+	size_t end = l->node_at + LOOKS_MAX;
 
 	for (; l->node_at < l->nodes.n; l->node_at++, l->begun = false) {
+		if (l->node_at == end)
+			return -EAGAIN;
 		const struct node *node = node_of(l, l->node_at);
 		if (l->begun && l->type_at == NONE)
 			continue;
@@ -295,9 +299,9 @@ bool asklist_next(struct asklist *l, struct dname *name, uint16_t *type)
 		memcpy(wire, (uint8_t *)l->labels.p + node->at, node->n);
 		memcpy(wire + node->n, l->apex.wire, l->apex.n);
 		(void)dname_from_wire(wire, (size_t)node->n + l->apex.n, name);
-		return true;
+		return 0;
 	}
-	return false;
+	return -ENOENT;
 }
 
 size_t asklist_names(const struct asklist *l)

@@ -41,9 +41,10 @@ int asklist_add(struct asklist *list, const uint8_t *owner, size_t n,
 		uint16_t type);
 
 /*
- * The next question.  False: that was all.  Nothing is added any more once the
- * first has been taken.
+ * The next question.  0; -ENOENT: that was all; -EAGAIN: some names were looked
+ * at that have none, and there are more, so that no call takes long.  Nothing
+ * is added any more once the first has been taken.
  */
-bool asklist_next(struct asklist *list, struct dname *name, uint16_t *type);
+int asklist_next(struct asklist *list, struct dname *name, uint16_t *type);
 
 size_t asklist_names(const struct asklist *list); /* owners so far */

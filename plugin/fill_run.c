@@ -213,15 +213,14 @@ static bool is_own(struct fill_run *run, const struct fill_question *q)
 	       zones[0]->config->name.n == run->zone->config->name.n;
 }
 
-static bool next_question(struct fill_run *run, struct fill_question *q)
+/* 0; -ENOENT: that was all; -EAGAIN: call again, if there is time. */
+static int next_question(struct fill_run *run, struct fill_question *q)
 {
 	if (run->request != NULL)
-		return fill_list_next(run, q);
+		return fill_list_next(run, q) ? 0 : -ENOENT;
 	q->zone = run->zone;
-	while (asklist_next(run->list, &q->name, &q->type))
-		if (is_own(run, q))
-			return true;
-	return false;
+	int rc = asklist_next(run->list, &q->name, &q->type);
+	return rc == 0 && !is_own(run, q) ? -EAGAIN : rc;
 }
 
 /* -- turns ------------------------------------------------------------- */
@@ -277,8 +276,9 @@ bool fill_run_turn(struct fill_run *run)
 		more = uv_hrtime() >= end_ns;
 		if (more)
 			break;
-		run->all_asked = !next_question(run, &q);
-		if (run->all_asked)
+		int rc = next_question(run, &q);
+		run->all_asked = rc == -ENOENT;
+		if (rc != 0)
 			continue;
 		if (run->request != NULL && must_settle(run, q.zone)) {
 			fill_list_back(run);

@@ -206,12 +206,13 @@ static void event(const struct fill_run *run)
 	control_event(control, event);
 }
 
+/* 'again': when it is tried again, if that is somebody's concern. */
 static void log_end(const struct fill_run *run, const char *again)
 {
 	const struct fill_counts *n = &run->n;
 	bool well = run->why[0] == '\0';
 
-	log_write(well ? ISC_LOG_INFO : ISC_LOG_WARNING,
+	log_write(again[0] == '\0' ? ISC_LOG_INFO : ISC_LOG_WARNING,
 		  "zone '%s': %s%s%s: serial %u, %zu records, %llu names: "
 		  "asked %llu, kept %llu, known %llu, brief %llu, failed %llu",
 		  run->fz->zone->config->id,

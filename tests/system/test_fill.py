@@ -2,9 +2,11 @@
 """Answers that are in memory before anybody asks: names that are listed, and
 whole zones, by hand and at the first miss."""
 
+import json
 import os
 import re
 import subprocess
+import threading
 
 import dns.name
 import dns.query
@@ -284,6 +286,36 @@ def test_names_of_a_zone_within():
         assert ask(e, "in.sub." + ZONE).answer[0][0].to_text() == "192.0.2.3"
 
 
+def test_zones_of_one_name(origin):
+    """Views may each have one: names are for all of them, or that of an id."""
+    with Origin({ZONE: zone_text(RECORDS)}, zone_options=TRANSFER) as o, \
+            Edge({"one": zone_of(origin, name=ZONE),
+                  "two": zone_of(o, name=ZONE)}) as e:
+        assert e.nzctl("populate", "www." + ZONE)["kept"] == 4
+        assert len(o.questions(name="www." + ZONE)) == 2
+        r = e.nzctl("populate", "--zone", "two", "mail." + ZONE)
+        assert r["kept"] == 2
+        assert len(o.questions(name="mail." + ZONE)) == 2
+        r = e.nzctl("populate", "--zone", "two", "www.other.test")
+        assert r["outside"] == 1
+        r = e.nzctl("populate", "--zone", ZONE, status=(1,))
+        assert "id" in r["error"]
+        r = e.nzctl("populate", "--zone", "two")
+        assert (r["zone"], r["kept"], r["known"]) == (
+            "two", len(QUESTIONS) - 4, 4)
+
+
+def test_an_event(edge):
+    # pylint: disable-next=consider-using-with
+    p = subprocess.Popen(
+        [os.environ["NZCTL"], "--socket", edge.socket, "watch", "--count",
+         "1"], stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: edge.status()["control"]["subscribers"] == 1, "a reader")
+    edge.nzctl("populate", "--zone", ZONE)
+    out, _ = p.communicate(timeout=20)
+    assert "zone-filled" in out and f"kept={len(QUESTIONS)}" in out
+
+
 def test_a_refused_transfer():
     with Origin({ZONE: zone_text(RECORDS)},
                 zone_options="allow-transfer { none; };") as o, \
@@ -428,8 +460,9 @@ def start_populate(edge, *args):
 
 @pytest.fixture(name="hung")
 def hung_fixture():
-    """An edge that has asked for 32 of many names, and has no answer yet."""
-    held = []
+    """An edge that has asked for 32 of many names, and has no answer yet; they
+    come when the last that it yields is set."""
+    held, go = [], threading.Event()
 
     def answer(q, _):
         name = q.question[0].name
@@ -439,8 +472,14 @@ def hung_fixture():
             return answer_to(q, soa, *[
                 rrset(f"h{i}.{ZONE}.", 300, "A", "192.0.2.1")
                 for i in range(300)], soa).to_wire(max_size=65535)
-        held.append(name)
-        return None
+        held.append((name.to_text(True), q.question[0].rdtype))
+        if not go.wait(20):
+            return None
+        return answer_to(q, rrset(name, 300, dns.rdatatype.to_text(
+            q.question[0].rdtype), "192.0.2.1")) if (
+                q.question[0].rdtype == 1) else answer_to(
+                    q, authority=[rrset(ZONE + ".", 300, "SOA",
+                                        "ns1. h. 1 3600 600 86400 300")])
 
     with FakeOrigin(answer) as o:
         zone = {"origins": [{"address": o.address, "port": o.port,
@@ -449,7 +488,8 @@ def hung_fixture():
             p = start_populate(e, "--zone", ZONE)
             wait_for(lambda: len(held) == 32, "a window of questions")
             assert fill_of(e)["state"] == "asking"
-            yield e, p, held
+            yield e, p, held, go
+            go.set()
             p.kill()
             p.wait()
 
@@ -460,14 +500,14 @@ def end_of(p):
 
 
 def test_one_at_a_time(hung):
-    e, _, held = hung
+    e, _, held, _ = hung
     r = e.nzctl("populate", "--zone", ZONE, status=(1,))
     assert "being filled just now" in r["error"]
     assert len(held) == 32
 
 
 def test_a_purge_meanwhile(hung):
-    e, p, held = hung
+    e, p, held, _ = hung
     e.nzctl("purge", "--zone", ZONE)
     status, out = end_of(p)
     assert status == 1 and "purged or dropped" in out
@@ -475,13 +515,21 @@ def test_a_purge_meanwhile(hung):
 
 
 def test_a_purge_of_a_name_meanwhile(hung):
-    e, p, _ = hung
-    e.nzctl("purge", "h1." + ZONE)
+    """What was under way is asked again, and that is kept."""
+    e, p, held, go = hung
+    name, rdtype = held[0]
+    e.nzctl("purge", name)
     assert p.poll() is None and fill_of(e)["state"] == "asking"
+    go.set()
+    status, out = end_of(p)
+    assert status == 0 and json.loads(out)["kept"] == 601
+    assert held.count((name, rdtype)) == 2
+    assert len(held) == 601 + sum(n == name for n, _ in held[:32])
+    assert e.lookup(name, dns.rdatatype.to_text(rdtype)) == "fresh"
 
 
 def test_a_reload_meanwhile(hung):
-    e, p, held = hung
+    e, p, held, _ = hung
     e.nzctl("reload")
     e.rndc("reconfig")
     assert p.poll() is None and fill_of(e)["state"] == "asking"
@@ -494,13 +542,13 @@ def test_a_reload_meanwhile(hung):
 
 
 def test_the_end_of_named_meanwhile(hung):
-    e, p, _ = hung
+    e, p, *_ = hung
     e.stop()
     assert end_of(p)[0] in (1, 3)
 
 
 def test_who_asked_has_gone(hung):
-    e, p, _ = hung
+    e, p, *_ = hung
     p.kill()
     p.wait()
     assert fill_of(e)["state"] == "asking"

@@ -10,7 +10,7 @@
  *   - at a cut the question is for NS and DS, which the zone answers
  *   - what lies below a cut (glue) or below a DNAME is not the zone's to answer
  *
- * Pure.  One thread at a time.  Some 50 octets a name, and never more than its
+ * Pure.  One thread at a time.  Some 70 octets a name, and never more than its
  * bound, whatever an origin sends.
  */
 #include <stdbool.h>

@@ -27,9 +27,10 @@
 #define SETTLE_MS    5000u   /* as long as an origin may take for an answer */
 #define RUN_MS	     3600000u
 #define TRANSFER_MS  120000u
-#define IDLE_MS	     10000u
+#define IDLE_MS	     5000u
 #define RECORD_MAX   1024u /* octets of one in a transfer, on average */
-#define LIST_MAX     (64u << 20)
+#define NAME_MAX_N   160u  /* octets of memory for one, likewise */
+#define SPARE_MAX    (1u << 20)
 
 static bool transfer_next(struct fill_run *run);
 
@@ -316,8 +317,9 @@ static void explain(struct fill_run *run, const struct config_origin *origin,
 		(void)dname_print(&origin->key, key);
 	if (status == -EFBIG || status == -E2BIG)
 		(void)snprintf(run->why, sizeof(run->why),
-			       "it has more than %zu records",
-			       run->records_max);
+			       "it has more than %zu records%s",
+			       run->records_max,
+			       status == -EFBIG ? "" : ", or very long names");
 	else if (status == -ENOKEY)
 		(void)snprintf(
 			run->why, sizeof(run->why),
@@ -401,7 +403,7 @@ static int transfer(struct fill_run *run, const struct config_origin *origin)
 		.name = &run->zone->config->name,
 		.axfr = true,
 		.whole_ok = true,
-		.octets_max = RECORD_MAX * (run->records_max + RECORD_MAX),
+		.octets_max = RECORD_MAX * run->records_max + SPARE_MAX,
 		.records_max = run->records_max + 1, /* the SOA twice */
 		.time_ms = TRANSFER_MS,
 		.idle_ms = IDLE_MS,
@@ -413,8 +415,9 @@ static int transfer(struct fill_run *run, const struct config_origin *origin)
 	asklist_free(run->list);
 	run->list = NULL;
 	run->records = 0;
-	int rc =
-		asklist_new(setup.name, e->process->seed, LIST_MAX, &run->list);
+	int rc = asklist_new(setup.name, e->process->seed,
+			     NAME_MAX_N * run->records_max + SPARE_MAX,
+			     &run->list);
 	if (rc != 0)
 		return rc;
 	if (origin->key.n > 0) {

@@ -14,9 +14,10 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from nzlib import (Edge, FakeOrigin, Origin, answer_to, ask, ask_together,
-                   rrset, same, tsig_key, wait_for, zone_of, zone_text)
-from nzlib.ask import make
+from nzlib import (CLOSE, Edge, FakeOrigin, Origin, Raw, answer_to, ask,
+                   ask_together, rrset, same, tsig_key, wait_for, zone_of,
+                   zone_text)
+from nzlib.ask import make, noise
 from nzlib.edge import control
 
 ZONE = "example.com"
@@ -374,6 +375,57 @@ def test_a_zone_that_is_too_large(origin):
         assert e.nzctl("populate", "--zone", ZONE, "--max", "18")["kept"]
 
 
+def soa(serial=1):
+    return rrset(ZONE + ".", 300, "SOA", f"ns1. h. {serial} 3600 600 86400 300")
+
+
+def address(name):
+    return rrset(name, 300, "A", "192.0.2.1")
+
+
+def whole(q, *records):
+    """A zone in one message."""
+    return in_order(q, soa(), *records, soa())
+
+
+def in_order(q, *records):
+    """A reply with these records, one after the other."""
+    reply = answer_to(q, *records, edns=False)
+    return reply.to_wire(max_size=65535)
+
+
+TRANSFERS = {
+    "nothing": in_order,
+    "other names": lambda q: whole(q, address("www.other.test."),
+                                   address("other.test.")),
+    "no end": lambda q: in_order(q, soa(), address("www." + ZONE + ".")),
+    "cut": lambda q: [in_order(q, soa(), address("www." + ZONE + ".")),
+                      CLOSE],
+    "two versions": lambda q: in_order(q, soa(), address(
+        "www." + ZONE + "."), soa(2)),
+    "noise": lambda q: Raw(b"\0\x20" + noise(7, 32)),
+    "no SOA": lambda q: in_order(q, address("www." + ZONE + ".")),
+    "another's SOA": lambda q: whole(q, rrset(
+        "sub." + ZONE + ".", 300, "SOA", "ns1. h. 1 3600 600 86400 300")),
+    "after its end": lambda q: in_order(q, soa(), soa(), soa()),
+    "a SOA alone": lambda q: whole(q),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSFERS)
+def test_a_hostile_transfer(kind):
+    def say(q, _):
+        if q.question[0].rdtype == 252:
+            return TRANSFERS[kind](q)
+        return answer_to(q, authority=[soa()])
+
+    with FakeOrigin(say) as o, edge_of(o) as e:
+        good = kind in ("other names", "a SOA alone")
+        r = e.nzctl("populate", "--zone", ZONE, status=(0 if good else 1,))
+        assert r["ok"] == good and r["asked"] == good, r
+        assert ask(e, "www." + ZONE).rcode() == dns.rcode.NOERROR
+
+
 # -- at the first miss ---------------------------------------------------
 
 
@@ -467,19 +519,14 @@ def hung_fixture():
     def answer(q, _):
         name = q.question[0].name
         if q.question[0].rdtype == 252:
-            soa = rrset(ZONE + ".", 300, "SOA",
-                        "ns1. h. 1 3600 600 86400 300")
-            return answer_to(q, soa, *[
-                rrset(f"h{i}.{ZONE}.", 300, "A", "192.0.2.1")
-                for i in range(300)], soa).to_wire(max_size=65535)
+            return whole(q, *[address(f"h{i}.{ZONE}.")
+                              for i in range(300)])
         held.append((name.to_text(True), q.question[0].rdtype))
         if not go.wait(20):
             return None
-        return answer_to(q, rrset(name, 300, dns.rdatatype.to_text(
-            q.question[0].rdtype), "192.0.2.1")) if (
-                q.question[0].rdtype == 1) else answer_to(
-                    q, authority=[rrset(ZONE + ".", 300, "SOA",
-                                        "ns1. h. 1 3600 600 86400 300")])
+        if q.question[0].rdtype == dns.rdatatype.A:
+            return answer_to(q, address(name))
+        return answer_to(q, authority=[soa()])
 
     with FakeOrigin(answer) as o:
         zone = {"origins": [{"address": o.address, "port": o.port,

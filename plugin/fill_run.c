@@ -75,10 +75,10 @@ void fill_run_end(struct fill_run *run)
 		f->n_lists--;
 	else
 		f->n_zones--;
-	if (run->client != NULL)
-		fill_reply(run);
 	if (run->fz != NULL)
 		fill_zone_ended(run->fz, run);
+	if (run->client != NULL)
+		fill_reply(run);
 	run->fz = NULL;
 	fill_wake(run->engine); /* which frees it */
 }

@@ -190,7 +190,7 @@ void store_free(struct store *store)
 		return;
 	queue_free(&store->small);
 	queue_free(&store->main);
-	store_retired_free(store->retired);
+	(void)store_retired_free(store->retired, SIZE_MAX);
 	munmap(store->bucket, store->mapped_bytes);
 	free(store);
 }
@@ -638,13 +638,14 @@ struct store_entry *store_retired(struct store *store)
 	return list;
 }
 
-void store_retired_free(struct store_entry *list)
+struct store_entry *store_retired_free(struct store_entry *list, size_t n)
 {
-	while (list != NULL) {
+	for (; n > 0 && list != NULL; n--) {
 		struct store_entry *fore = list->fore;
 		store_unref(list);
 		list = fore;
 	}
+	return list;
 }
 
 void store_stats_read(const struct store *store, struct store_stats *stats)

@@ -294,10 +294,11 @@ size_t store_sweep(struct store *store, size_t n_buckets, uint32_t now_s);
 
 /*
  * Writer: hands over the list of entries withdrawn since the last call (NULL:
- * none).  After a grace period, pass it to store_retired_free(), any thread.
+ * none).  After a grace period, pass it to store_retired_free(), any thread,
+ * which frees 'n' of them and returns the rest.
  */
 struct store_entry *store_retired(struct store *store);
-void store_retired_free(struct store_entry *list);
+struct store_entry *store_retired_free(struct store_entry *list, size_t n);
 
 /*
  * Reader: the entries of bucket 'i' (below store_buckets()), one after the

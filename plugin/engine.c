@@ -31,6 +31,7 @@
 #define FAILURE_S     1u     /* RFC 9520 section 3.2: at least one second */
 #define RETRY_STALE_S 5u     /* RFC 8767 section 5: failure recheck timer */
 #define SWEEP_MS      60000u /* one round of the store */
+#define FREED_STEP    64u    /* entries */
 
 /* -- jobs ---------------------------------------------------------------- */
 
@@ -350,13 +351,22 @@ struct retire {
 	struct store_entry *list;
 };
 
+static bool free_some(void *arg)
+{
+	struct retire *r = arg;
+
+	r->list = store_retired_free(r->list, FREED_STEP);
+	return r->list == NULL;
+}
+
+/* Many after a purge: the worker must not keep a CPU from named either. */
 static void free_retired(struct job *job)
 {
-	struct retire *r = (struct retire *)job;
+	struct slicer_work work = { .step = free_some, .arg = job };
 
 	rcu_wait();
-	store_retired_free(r->list);
-	free(r);
+	slicer_run(&work, &process_get()->serving);
+	free(job);
 }
 
 static void tick(uv_timer_t *timer)
@@ -381,7 +391,7 @@ static void tick(uv_timer_t *timer)
 	struct retire *r = malloc(sizeof(*r));
 	if (r == NULL) { /* rare enough to wait here */
 		rcu_wait();
-		store_retired_free(list);
+		(void)store_retired_free(list, SIZE_MAX);
 		return;
 	}
 	*r = (struct retire){ .job = { .run = free_retired }, .list = list };
@@ -536,6 +546,7 @@ static int open_loop(struct engine *e)
 		rc = uv_timer_start(&e->tick, tick, TICK_MS, TICK_MS);
 	e->wake.data = e;
 	e->tick.data = e;
+	slicer_init(&e->slicer, &e->loop, &e->process->serving);
 	return rc;
 }
 
@@ -613,6 +624,7 @@ static void stop_now(struct job *job)
 	fresh_stop(e);
 	denials_stop(e);
 	fill_stop(e);
+	slicer_finish(&e->slicer);
 	if (e->snapshot != NULL)
 		snapshot_unref(e->snapshot);
 	e->snapshot = NULL;

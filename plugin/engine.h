@@ -4,7 +4,8 @@
  * engine - the thread that does all I/O: a libuv loop that owns the origin
  * connections, the control socket and the timers, and is the only writer of
  * the store.  It never waits for a lock that a worker of named holds longer
- * than a few list operations, and never loads, parses or frees in bulk.
+ * than a few list operations, and never loads, parses or frees in bulk; walks
+ * of the store and the like it does by 'slicer'.
  */
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 
 #include "cacheproxy/origin.h"
 #include "plugin/process.h"
+#include "plugin/slicer.h"
 #include "plugin/traffic.h"
 
 struct control;
@@ -45,6 +47,7 @@ struct engine {
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_timer_t tick;
+	struct slicer slicer;
 	struct job *_Atomic jobs; /* newest first */
 	struct origins *origins;
 	struct answer_maker *maker;

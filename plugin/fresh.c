@@ -380,12 +380,8 @@ int fresh_new(struct engine *e)
 	e->fresh = calloc(1, sizeof(*e->fresh));
 	if (e->fresh == NULL)
 		return -ENOMEM;
-	int rc = fresh_walk_init(e);
-	if (rc != 0) {
-		free(e->fresh);
-		e->fresh = NULL;
-	}
-	return rc;
+	fresh_walk_init(e);
+	return 0;
 }
 
 void fresh_stop(struct engine *e)
@@ -395,7 +391,6 @@ void fresh_stop(struct engine *e)
 	f->stopping = true;
 	while (f->moving != NULL)
 		xfr_cancel(f->moving->xfr);
-	fresh_walk_stop(e);
 }
 
 void fresh_free(struct engine *e)

@@ -78,7 +78,8 @@ struct fresh {
 	size_t n_moving;
 	struct fresh_zone *at; /* of a tick: where the next begins */
 	/* the walk */
-	uv_idle_t idle;
+	struct slicer_work work;
+	bool walking;
 	struct check *waiting, **waiting_end;
 	struct check *batch[FRESH_BATCH_MAX]; /* by id */
 	size_t n_batch;
@@ -104,5 +105,4 @@ void fresh_check_drop(struct check *c);
 
 /* Drops what c->delta touches (NULL: all) of c->id, then calls walked. */
 void fresh_walk(struct engine *e, struct check *c);
-void fresh_walk_stop(struct engine *e);
-int fresh_walk_init(struct engine *e);
+void fresh_walk_init(struct engine *e);

@@ -4,8 +4,7 @@
 #include "plugin/denial.h"
 #include "plugin/fresh_int.h"
 
-#define SLICE_NS      1000000u /* the engine does something else after it */
-#define SLICE_BUCKETS 256u
+#define STEP_BUCKETS 16u
 
 /* The look whose zone the entry is of, or NULL. */
 static struct check *check_of(const struct fresh *f, uint64_t id)
@@ -99,34 +98,27 @@ static void batch_end(struct engine *e)
 		fresh_check_walked(batch[i]);
 }
 
-static void on_idle(uv_idle_t *idle)
+static bool walk_step(void *arg)
 {
-	struct engine *e = idle->data;
+	struct engine *e = arg;
 	struct fresh *f = e->fresh;
-	uint64_t end_ns = uv_hrtime() + SLICE_NS;
 
 	if (f->n_batch == 0)
 		batch_begin(e);
-	if (f->n_batch == 0) {
-		(void)uv_idle_stop(idle);
-		return;
-	}
-	do {
-		if (store_walk(e->process->store, &f->walk, SLICE_BUCKETS,
-			       is_wrong, f)) {
-			batch_end(e);
-			return;
-		}
-	} while (uv_hrtime() < end_ns);
+	f->walking = f->n_batch > 0;
+	if (f->walking &&
+	    (f->stopping || store_walk(e->process->store, &f->walk,
+				       STEP_BUCKETS, is_wrong, f)))
+		batch_end(e);
+	return !f->walking;
 }
 
-int fresh_walk_init(struct engine *e)
+void fresh_walk_init(struct engine *e)
 {
 	struct fresh *f = e->fresh;
 
 	f->waiting_end = &f->waiting;
-	f->idle.data = e;
-	return uv_idle_init(&e->loop, &f->idle);
+	f->work = (struct slicer_work){ .step = walk_step, .arg = e };
 }
 
 void fresh_walk(struct engine *e, struct check *c)
@@ -136,17 +128,7 @@ void fresh_walk(struct engine *e, struct check *c)
 	c->next = NULL;
 	*f->waiting_end = c;
 	f->waiting_end = &c->next;
-	(void)uv_idle_start(&f->idle, on_idle);
-}
-
-void fresh_walk_stop(struct engine *e)
-{
-	struct fresh *f = e->fresh;
-
-	uv_close((uv_handle_t *)&f->idle, NULL);
-	while (f->waiting != NULL || f->n_batch > 0) {
-		if (f->n_batch == 0)
-			batch_begin(e);
-		batch_end(e);
-	}
+	if (!f->walking)
+		slicer_add(&e->slicer, &f->work);
+	f->walking = true;
 }

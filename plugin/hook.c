@@ -448,6 +448,7 @@ static void note_view(struct instance *inst, const dns_view_t *view)
 {
 	if (atomic_load_explicit(&inst->view, memory_order_relaxed) != NULL)
 		return;
+	atomic_store(&process_get()->serving, true);
 	char *name = strdup(view->name);
 	char *none = NULL;
 	if (name != NULL &&

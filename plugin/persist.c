@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
@@ -18,10 +19,10 @@
 #include "plugin/map.h"
 #include "plugin/state.h"
 
-#define SLICE_NS      1000000u /* the engine is at other things in between */
-#define SLICE_ENTRIES 64u      /* between two looks at the clock */
-#define WALK_BUCKETS  256u     /* of one RCU section */
-#define NONE	      UINT32_MAX
+#define STEP_ENTRIES 64u
+#define STEP_OCTETS  (4 << 20) /* of a file that is given back */
+#define STEP_BUCKETS 64u       /* of one RCU section */
+#define NONE	     UINT32_MAX
 
 /* -- zones ----------------------------------------------------------------- */
 
@@ -109,6 +110,46 @@ static struct known *zones_find(struct zones *z, uint64_t id)
 			: NULL;
 }
 
+/* -- files that go --------------------------------------------------------- */
+
+struct lost {
+	int fd;
+	off_t size;
+};
+
+static bool give_back_step(void *arg)
+{
+	struct lost *f = arg;
+
+	f->size = f->size > STEP_OCTETS ? f->size - STEP_OCTETS : 0;
+	return ftruncate(f->fd, f->size) != 0 || f->size == 0;
+}
+
+/*
+ * Closes a file that has no name any more (-1: none).  The kernel would free
+ * all its pages in one go, and keep a CPU from named meanwhile.
+ */
+static void give_back(const struct process *p, int fd)
+{
+	struct lost f = { .fd = fd };
+	struct slicer_work work = { .step = give_back_step, .arg = &f };
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0) {
+		f.size = st.st_size;
+		slicer_run(&work, &p->serving);
+	}
+	(void)close(fd);
+}
+
+/* For give_back(), before the name goes. */
+static int hold(const char *path)
+{
+	return open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
 /* -- saving ---------------------------------------------------------------- */
 
 struct saver {
@@ -118,7 +159,9 @@ struct saver {
 	uint32_t now_s;
 	uint32_t spoiled; /* as it was when this began */
 	bool last;	  /* nothing may end it early */
-	size_t skip;	  /* entries of a bucket that are saved already */
+	size_t at;	  /* the next bucket */
+	size_t skip;	  /* its entries that are saved already */
+	int rc;
 	uint64_t saved;
 };
 
@@ -184,26 +227,27 @@ static bool is_void(const struct saver *s)
 			    atomic_load(&s->p->spoiled) != s->spoiled);
 }
 
+static bool save_step(void *arg)
+{
+	struct saver *s = arg;
+	size_t n = store_buckets(s->p->store);
+	size_t end = s->at + STEP_BUCKETS < n ? s->at + STEP_BUCKETS : n;
+	int rc = is_void(s) ? -ECANCELED : 0;
+
+	rcu_enter();
+	for (; rc == 0 && s->at < end; s->at += rc == 0)
+		rc = save_bucket(s, s->at);
+	rcu_leave();
+	s->rc = rc == -ENOBUFS ? snapshot_flush(s->writer) : rc;
+	return s->rc != 0 || s->at >= n;
+}
+
 static int save_walk(struct saver *s)
 {
-	size_t n = store_buckets(s->p->store);
-	size_t i = 0;
+	struct slicer_work work = { .step = save_step, .arg = s };
 
-	while (i < n) {
-		size_t end = i + WALK_BUCKETS < n ? i + WALK_BUCKETS : n;
-		int rc = 0;
-		if (is_void(s))
-			return -ECANCELED;
-		rcu_enter();
-		for (; rc == 0 && i < end; i += rc == 0)
-			rc = save_bucket(s, i);
-		rcu_leave();
-		if (rc == -ENOBUFS)
-			rc = snapshot_flush(s->writer);
-		if (rc != 0)
-			return rc;
-	}
-	return snapshot_end(s->writer);
+	slicer_run(&work, &s->p->serving);
+	return s->rc != 0 ? s->rc : snapshot_end(s->writer);
 }
 
 static int save_file(struct saver *s, const char *path)
@@ -270,10 +314,13 @@ static void save(struct process *p, struct snapshot *s, bool last)
 	free(saver.zones);
 	if (rc == 0 && is_void(&saver))
 		rc = -ECANCELED;
+	int old = rc == 0 ? hold(path) : -1;
 	if (rc == 0 && rename(fresh, path) != 0)
 		rc = -errno;
-	if (rc == 0) {
+	if (rc == 0)
 		(void)sync_directory(directory);
+	give_back(p, old);
+	if (rc == 0) {
 		note_saved(p, &saver);
 		log_write(last ? ISC_LOG_INFO : ISC_LOG_DEBUG(1),
 			  "saved %llu answers in '%s'",
@@ -402,6 +449,7 @@ static int load(const struct process *p, struct snapshot *s,
 /* Entries on their way back into the store. */
 struct restore {
 	struct job job;
+	struct slicer_work work;
 	struct engine *engine;
 	struct snapshot *snapshot; /* held */
 	struct zones *zones;	   /* NULL: told already */
@@ -421,40 +469,34 @@ static void tell_serials(struct restore *r)
 }
 
 /* Puts some back; what is in the store already is newer, and stays. */
-static void restore_some(struct restore *r)
+static bool restore_step(void *arg)
 {
-	struct store *store = r->engine->process->store;
+	struct restore *r = arg;
+	struct process *p = r->engine->process;
+	bool spoiled = atomic_load(&p->spoiled) != r->spoiled;
 
-	for (unsigned int i = 0; i < SLICE_ENTRIES && r->list != NULL; i++) {
+	for (unsigned int i = 0; i < STEP_ENTRIES && r->list != NULL; i++) {
 		struct store_entry *e = r->list;
 		r->list = e->fore;
-		store_restore(store, e);
+		if (!spoiled)
+			store_restore(p->store, e);
 		store_unref(e);
 	}
-}
-
-static void restore_slice(struct job *job)
-{
-	struct restore *r = (struct restore *)job;
-	struct process *p = r->engine->process;
-	uint64_t end_ns = uv_hrtime() + SLICE_NS;
-
-	tell_serials(r);
-	if (atomic_load(&p->spoiled) != r->spoiled) {
-		snapshot_list_free(r->list);
-		r->list = NULL;
-	}
-	/* while stopping all at once: the last snapshot wants it */
-	while (r->list != NULL &&
-	       (uv_hrtime() < end_ns || atomic_load(&p->stopping)))
-		restore_some(r);
-	if (r->list != NULL) {
-		engine_post(r->engine, &r->job);
-		return;
-	}
+	if (r->list != NULL)
+		return false;
 	atomic_store(&p->restoring, false);
 	snapshot_unref(r->snapshot);
 	free(r);
+	return true;
+}
+
+static void restore_begin(struct job *job)
+{
+	struct restore *r = (struct restore *)job;
+
+	tell_serials(r);
+	r->work = (struct slicer_work){ .step = restore_step, .arg = r };
+	slicer_add(&r->engine->slicer, &r->work);
 }
 
 static const char *why_not(int rc, char *out)
@@ -483,7 +525,7 @@ static struct restore *restore_new(struct process *p, struct snapshot *s,
 		return NULL;
 	}
 	snapshot_ref(s);
-	*r = (struct restore){ .job = { .run = restore_slice },
+	*r = (struct restore){ .job = { .run = restore_begin },
 			       .engine = p->engine,
 			       .snapshot = s,
 			       .zones = zones,
@@ -552,23 +594,29 @@ static void spoil_done(struct job *job)
 	then->run(then);
 }
 
-static void remove_file(const struct snapshot *s)
+/* Returns what give_back() wants. */
+static int remove_file(const struct snapshot *s)
 {
 	char path[STATE_PATH_MAX];
 
-	if (path_of(s->config->state_directory, PERSIST_NAME, path) &&
-	    unlink(path) != 0 && errno != ENOENT)
+	if (!path_of(s->config->state_directory, PERSIST_NAME, path))
+		return -1;
+	int fd = hold(path);
+	if (unlink(path) != 0 && errno != ENOENT)
 		log_write(ISC_LOG_ERROR, "cannot remove '%s': %s", path,
 			  log_error(-errno, (char[LOG_ERROR_MAX]){ 0 }));
+	return fd;
 }
 
 static void spoil_now(struct job *job)
 {
 	struct spoil *s = (struct spoil *)job;
+	struct engine *e = s->engine;
+	int fd = remove_file(s->snapshot);
 
-	remove_file(s->snapshot);
 	s->job.run = spoil_done;
-	engine_post(s->engine, &s->job);
+	engine_post(e, &s->job);
+	give_back(e->process, fd);
 }
 
 void persist_forget(struct engine *e)

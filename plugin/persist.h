@@ -7,8 +7,8 @@
  *
  * The worker saves: it walks the store as any reader does, so neither the
  * engine nor a query waits for it.  What is read is put back by the engine in
- * slices of a millisecond.  A purge by an operator takes the file away before
- * it is answered, or a crash could bring back what was purged.
+ * slices.  A purge by an operator takes the file away before it is answered, or
+ * a crash could bring back what was purged.
  */
 #include "plugin/engine.h"
 

@@ -214,6 +214,7 @@ static int start(struct process *p, struct instance *instance, bool fail_hard,
 static void stop(struct process *p)
 {
 	atomic_store(&p->stopping, true);
+	atomic_store(&p->serving, false);
 	/* from now on its jobs run at once, on the thread that has one */
 	stop_worker(p);
 	engine_stop(p->engine);
@@ -221,7 +222,7 @@ static void stop(struct process *p)
 	load_withdraw(p);
 	p->engine = NULL;
 	rcu_wait();
-	store_retired_free(store_retired(p->store));
+	(void)store_retired_free(store_retired(p->store), SIZE_MAX);
 	release_parts(p);
 }
 

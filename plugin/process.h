@@ -173,6 +173,7 @@ struct process {
 	_Atomic uint64_t now_ms;       /* the tables' time */
 	_Atomic uint64_t domain_other; /* questions for domains, no hostname */
 	int64_t started_wall_s;
+	_Atomic bool serving;	  /* a query has come: see slicer.h */
 	_Atomic bool restoring;	  /* a snapshot is being put back */
 	_Atomic uint32_t spoiled; /* snapshots begun before are void */
 	_Atomic uint64_t snapshot_restored, snapshot_saved; /* entries */

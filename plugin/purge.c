@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <dns/rdatatype.h>
 
@@ -17,9 +16,7 @@
 #include "plugin/log.h"
 #include "plugin/persist.h"
 
-#define SLICE_NS      250000u
-#define PAUSE_NS      200000
-#define SLICE_BUCKETS 16u /* between two looks at the clock */
+#define STEP_BUCKETS 16u
 
 /* A zone to be purged: whole, or from a name on. */
 struct target {
@@ -29,6 +26,7 @@ struct target {
 
 struct purge {
 	struct job job;
+	struct slicer_work work;
 	struct engine *engine;
 	struct control_client *client;
 	size_t purged;
@@ -82,35 +80,24 @@ static bool is_meant(void *arg, const struct store_entry *e)
 						    p->name.wire, p->name.n));
 }
 
-static void walk(struct job *job)
+static bool walk_step(void *arg)
 {
-	struct purge *p = (struct purge *)job;
-	struct process *process = p->engine->process;
-	/* where CPUs are few, the next slice would be at a client's cost */
-	const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	uint64_t end_ns = uv_hrtime() + SLICE_NS;
-	bool ended = false;
+	struct purge *p = arg;
+	bool ended = store_walk(p->engine->process->store, &p->walk,
+				STEP_BUCKETS, is_meant, p);
 
-	/* nobody asks a named that stops: then all at once */
-	while (!ended &&
-	       (uv_hrtime() < end_ns || atomic_load(&process->stopping)))
-		ended = store_walk(process->store, &p->walk, SLICE_BUCKETS,
-				   is_meant, p);
-	if (!ended) {
-		if (!atomic_load(&process->stopping))
-			(void)nanosleep(&pause, NULL);
-		engine_post(p->engine, &p->job);
-		return;
+	if (ended) {
+		p->purged = p->walk.withdrawn;
+		done(p);
 	}
-	p->purged = p->walk.withdrawn;
-	done(p);
+	return ended;
 }
 
 static void walk_begin(struct purge *p)
 {
 	qsort(p->target, p->n, sizeof(p->target[0]), by_id);
-	p->job.run = walk;
-	walk(&p->job);
+	p->work = (struct slicer_work){ .step = walk_step, .arg = p };
+	slicer_add(&p->engine->slicer, &p->work);
 }
 
 /* -- what is meant --------------------------------------------------------- */

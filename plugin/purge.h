@@ -4,10 +4,9 @@
  * purge - the command of that name: forgets answers by name, by name and type,
  * by subtree or by zone.
  *
- * Engine thread.  What means a walk of the store is done in slices of a
- * quarter of a millisecond, other work in between; the reply comes when it is
- * done.  What is asked after the reply is never answered with what was asked
- * before the command.
+ * Engine thread.  What means a walk of the store is done in slices; the reply
+ * comes when it is done.  What is asked after the reply is never answered with
+ * what was asked before the command.
  */
 #include "plugin/engine.h"
 

@@ -92,7 +92,8 @@ static void bench_store(void)
 	for (uint32_t i = 0; i < PUTS; i++) {
 		put(store, 300000 + i);
 		if (i % 64 == 0)
-			store_retired_free(store_retired(store));
+			(void)store_retired_free(store_retired(store),
+						 SIZE_MAX);
 	}
 	report("store: put and evict", since_ns, PUTS);
 	since_ns = now_ns();

@@ -439,7 +439,8 @@ static void validates_what_the_sum_covers(void **state)
 			if (load_at(WALL, MIB, &result) == 0) {
 				restore(&result);
 				assert_true(store_purge_zone(store, ZONE) <= 1);
-				store_retired_free(store_retired(store));
+				store_retired_free(store_retired(store),
+						   SIZE_MAX);
 			} else {
 				refused++;
 			}

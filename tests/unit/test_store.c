@@ -30,7 +30,7 @@ static void reclaim(void)
 	if (list == NULL)
 		return;
 	rcu_wait();
-	store_retired_free(list);
+	(void)store_retired_free(list, SIZE_MAX);
 }
 
 static int teardown(void **state)

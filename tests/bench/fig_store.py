@@ -6,11 +6,14 @@ a name, half of the names below half0, half below half1.
 """
 
 import contextlib
+import gc
 import os
+import socket
+import struct
 import threading
 import time
 
-from harness import Broken, Lab, Skip, figure, wait_for
+from harness import Broken, Lab, Skip, figure, query_wire, wait_for
 
 ENTRIES = 1000000
 ZONE = 'big.test'
@@ -107,48 +110,97 @@ def prefer(pid):
             os.setpriority(os.PRIO_PROCESS, int(task), -15)
 
 
-def waits(full, name_of, stop, longest):
-    """Asks one question after the other; notes the longest wait in ms."""
-    i = 0
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
-    while not stop.is_set():
-        since = time.perf_counter()
-        full.edge.ask(name_of(i), 'A')
-        longest.append(1000 * (time.perf_counter() - since))
-        i += 1
+class Client(threading.Thread):
+    """
+    Asks one question after the other and notes when, and how long it waited:
+    ready-made queries, a few sockets in turn (so that each thread of named has
+    some), no garbage collection, as its own pauses are no waits for named.
+    """
+
+    def __init__(self, full, name_of):
+        super().__init__()
+        self.name_of = name_of
+        self.stopping = False
+        self.waits = []
+        self.sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                        for _ in range(8)]
+        for s in self.sockets:
+            s.settimeout(5)
+            s.connect(('127.0.0.1', full.edge.port))
+
+    def run(self):
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
+        while not self.stopping:
+            i = len(self.waits)
+            head = struct.pack('!H', i % 65536)
+            query = head + query_wire(self.name_of(i) + '.' + ZONE)[2:]
+            s = self.sockets[i % len(self.sockets)]
+            since = time.monotonic()
+            s.send(query)
+            while s.recv(512)[:2] != head:
+                pass
+            self.waits.append((since, 1000 * (time.monotonic() - since)))
+
+    def longest(self, since, until):
+        """The longest wait in ms of those that began then, and how many."""
+        some = [ms for at, ms in self.waits if since <= at < until]
+        return max(some), len(some)
+
+    def __enter__(self):
+        gc.disable()
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.join()
+        gc.enable()
+        for s in self.sockets:
+            s.close()
 
 
-@figure('purge-wait-ms', '<=5')
-def purge_wait():
+AFTER_S = 1  # after the reply, while what was purged is freed
+LONGEST_MS = 5  # the bound
+KINDS = {  # of questions
+    'hits': lambda i: 'h%07d.half1' % (2 * i % ENTRIES + 1),
+    'misses': lambda i: 'm%d' % i,
+}
+
+
+def purge_once(kind):
+    """Purges half0: seconds to the reply, waits with it, before and after."""
     with Lab() as lab:
         full = Full(lab)
         prefer(full.edge.process.pid)
         prefer(full.origin.process.pid)
-        kinds = {'hits': lambda i: 'h%07d.half1.%s' % (2 * i % ENTRIES + 1,
-                                                       ZONE),
-                 'misses': lambda i: 'm%d.%s' % (i, ZONE)}
-        lines, worst = [], 0
-        for kind, name_of in kinds.items():
-            stop, all_ms, quiet = threading.Event(), [], []
-            client = threading.Thread(target=waits, args=(
-                full, name_of, stop, all_ms))
-            client.start()
-            time.sleep(1)
-            quiet = max(all_ms)
-            del all_ms[:]
+        with Client(full, KINDS[kind]) as client:
+            time.sleep(AFTER_S)
             since = time.monotonic()
-            half = 0 if kind == 'hits' else 1
-            purged = full.edge.control(command='purge', subtree='half%d.%s'
-                                       % (half, ZONE))['purged']
+            done = full.edge.control(command='purge', subtree='half0.' + ZONE)
             took = time.monotonic() - since
-            stop.set()
-            client.join()
-            if purged < ENTRIES // 2:
-                raise Broken('%d entries purged' % purged)
-            worst = max(worst, max(all_ms))
-            lines.append('%s: longest of %d waits %.2f ms while %d entries '
-                         'were purged in %.2f s; %.2f ms in the second before'
-                         % (kind, len(all_ms), max(all_ms), purged, took,
-                            quiet))
-        return worst, lines
+            time.sleep(AFTER_S)
+            end = time.monotonic()
+            time.sleep(AFTER_S)
+    if done['purged'] < ENTRIES // 2:
+        raise Broken('%d entries purged' % done['purged'])
+    return took, client.longest(since, end), max(
+        client.longest(0, since), client.longest(end, time.monotonic()))
+
+
+@figure('purge-wait-ms', '<=%d' % LONGEST_MS)
+def purge_wait():
+    lines, worst = [], 0
+    for kind in KINDS:
+        for void in range(6):
+            took, (ms, n), (quiet_ms, _) = purge_once(kind)
+            if quiet_ms <= LONGEST_MS:
+                break  # else the machine alone is over the bound
+        worst = max(worst, ms)
+        lines.append('%s: the longest of %d waits is %.2f ms, from a purge of '
+                     '%d entries (reply after %.2f s) to %d s after its reply'
+                     % (kind, n, ms, ENTRIES // 2, took, AFTER_S))
+        lines.append('  control: in %d s before and %d s after that it is %.2f '
+                     'ms; rounds void as it was over the bound: %d'
+                     % (AFTER_S, AFTER_S, quiet_ms, void))
+    return worst, lines

@@ -581,6 +581,8 @@ int engine_start(struct process *p, struct engine **enginep)
 		/* nothing runs yet: a start that fails leaks the loop's few
 		 * descriptors, and the caller gives up for good */
 		answer_maker_free(e->maker);
+		if (e->fresh != NULL)
+			fresh_free(e);
 		free(e);
 		return rc;
 	}

@@ -19,7 +19,9 @@
 #define GAP_MS	     1000u /* between looks at one zone, on average */
 #define BURST	     4u	   /* looks that may follow each other at once */
 #define RETRY_MAX_MS 60000u
-#define ROUND_MAX    32u /* looks begun in one tick */
+#define ROUND_MAX    32u    /* looks begun in one tick */
+#define HEAP_STEP    16384u /* entries that 'due' grows by */
+#define STEP_ZONES   64u    /* of a new configuration, in one step */
 
 /* -- zones ------------------------------------------------------------- */
 
@@ -36,12 +38,18 @@ static struct fresh_zone *watch(struct engine *e, struct zone *zone)
 		e->fresh->zones = fz;
 		zone->state->fresh = fz;
 	}
+	snapshot_ref(zone->snapshot);
+	if (fz->zone != NULL)
+		snapshot_unref(fz->zone->snapshot);
 	fz->zone = zone;
+	fz->round = e->fresh->round;
 	return fz;
 }
 
 static void zone_free(struct fresh_zone *fz)
 {
+	if (fz->zone != NULL)
+		snapshot_unref(fz->zone->snapshot);
 	if (fz->keys != NULL)
 		dns_tsigkeyring_detach(&fz->keys);
 	free(fz);
@@ -71,62 +79,118 @@ static uint64_t poll_ms(const struct fresh_zone *fz)
 	       UINT64_C(1000);
 }
 
-/* Forgets those that are no longer configured; who is busy goes later. */
-static void sweep(struct engine *e)
+static bool is_sooner(void *a, void *b)
 {
-	struct fresh_zone **at = &e->fresh->zones;
+	const struct fresh_zone *x = a;
+	const struct fresh_zone *y = b;
 
-	e->fresh->at = NULL;
-	while (*at != NULL) {
-		struct fresh_zone *fz = *at;
-		if (fz->marked || (fz->zone == NULL && fz->busy)) {
-			fz->marked = false;
-			at = &fz->next;
-			continue;
-		}
-		if (fz->state != NULL) {
-			fz->state->fresh = NULL;
-			atomic_store(&fz->state->serial, 0);
-		}
+	return x->due_ms < y->due_ms;
+}
+
+static void note_place(void *zone, unsigned int place)
+{
+	struct fresh_zone *fz = zone;
+
+	fz->place = place;
+}
+
+/*
+ * Sets when the next look is due (0: none).  Also to be called, with fz->due_ms
+ * as it is, when anything has changed that keeps it from 'due'.
+ */
+static void due_set(struct engine *e, struct fresh_zone *fz, uint64_t due_ms)
+{
+	if (fz->place != 0)
+		isc_heap_delete(e->fresh->due, fz->place);
+	fz->place = 0;
+	fz->due_ms = due_ms;
+	if (due_ms != 0 && !fz->busy && may_ask(fz))
+		isc_heap_insert(e->fresh->due, fz);
+}
+
+static bool is_wanted(const struct zone *zone)
+{
+	return zone->config->poll_s > 0 ||
+	       zone->config->names == CONFIG_NAMES_TRANSFER ||
+	       zone->snapshot->config->n_notify > 0 ||
+	       zone->state->fresh != NULL;
+}
+
+/* Watches a zone of a new configuration, if that is wanted. */
+static void adopt(struct engine *e, struct zone *zone)
+{
+	bool is_new = zone->state->fresh == NULL;
+	struct fresh_zone *fz = is_wanted(zone) ? watch(e, zone) : NULL;
+
+	if (fz == NULL)
+		return;
+	/* a zone that has been served may have answers of any age */
+	if (is_new)
+		fz->early =
+			zone->state->restored ||
+			atomic_load(&zone->state->counters[COUNT_ASKED]) > 0;
+	bool now = !fz->known || poll_ms(fz) > 0;
+	due_set(e, fz, now ? clock_now_ms() : fz->due_ms);
+}
+
+/* Forgets the zone at 'at' if it is gone; who is busy goes a round later. */
+static struct fresh_zone **sweep(struct engine *e, struct fresh_zone **at)
+{
+	struct fresh_zone *fz = *at;
+
+	if (fz->round == e->fresh->round)
+		return &fz->next;
+	if (fz->zone != NULL) {
+		fz->state->fresh = NULL;
+		atomic_store(&fz->state->serial, 0);
 		fz->state = NULL;
+		snapshot_unref(fz->zone->snapshot);
 		fz->zone = NULL;
-		if (fz->busy) {
-			at = &fz->next;
-			continue;
-		}
-		*at = fz->next;
-		zone_free(fz);
+		due_set(e, fz, 0);
 	}
+	if (fz->busy)
+		return &fz->next;
+	*at = fz->next;
+	zone_free(fz);
+	return at;
+}
+
+/* First the zones that are there, then those that are gone. */
+static bool adopt_step(void *arg)
+{
+	struct engine *e = arg;
+	struct fresh *f = e->fresh;
+	struct snapshot *s = f->adopted;
+
+	for (size_t i = 0; i < STEP_ZONES && !f->stopping; i++) {
+		if (f->adopt_at < s->n)
+			adopt(e, &s->zone[f->adopt_at++]);
+		else if (*f->sweep_at != NULL)
+			f->sweep_at = sweep(e, f->sweep_at);
+		else
+			break;
+	}
+	if (!f->stopping && (f->adopt_at < s->n || *f->sweep_at != NULL))
+		return false;
+	f->adopted = NULL;
+	snapshot_unref(s);
+	fresh_tick(e);
+	return true;
 }
 
 void fresh_configured(struct engine *e, struct snapshot *s)
 {
-	uint64_t now_ms = clock_now_ms();
+	struct fresh *f = e->fresh;
 
-	for (size_t i = 0; i < s->n; i++) {
-		struct zone *zone = &s->zone[i];
-		struct fresh_zone *fz = zone->state->fresh;
-		bool wanted = zone->config->poll_s > 0 ||
-			      zone->config->names == CONFIG_NAMES_TRANSFER ||
-			      s->config->n_notify > 0 || fz != NULL;
-		bool is_new = fz == NULL;
-		if (wanted)
-			fz = watch(e, zone);
-		if (fz == NULL)
-			continue;
-		fz->marked = true;
-		/* a zone that has been served may have answers of any age */
-		if (is_new)
-			fz->early =
-				zone->state->restored ||
-				atomic_load(
-					&zone->state->counters[COUNT_ASKED]) >
-					0;
-		if (!fz->known || poll_ms(fz) > 0)
-			fz->due_ms = now_ms;
-	}
-	sweep(e);
-	fresh_tick(e);
+	snapshot_ref(s);
+	if (f->adopted != NULL)
+		snapshot_unref(f->adopted);
+	else
+		slicer_add(&e->slicer, &f->adopting);
+	f->adopted = s;
+	f->adopt_at = 0;
+	f->sweep_at = &f->zones;
+	f->round++;
 }
 
 struct dns_tsigkey *fresh_key(const struct fresh_zone *fz,
@@ -186,15 +250,15 @@ static void look_soon(struct engine *e, struct fresh_zone *fz)
 	if (fz->busy || !may_ask(fz))
 		return; /* fresh_checked() or fresh_asked() will see to it */
 	if (atomic_load(&e->process->restoring)) {
-		fz->due_ms = now_ms; /* a walk would miss what comes back */
+		due_set(e, fz, now_ms); /* a walk would miss what comes back */
 		return;
 	}
 	if (fz->paid_ms > now_ms + spare_ms) {
-		fz->due_ms = fz->paid_ms - spare_ms;
+		due_set(e, fz, fz->paid_ms - spare_ms);
 		return;
 	}
 	fz->paid_ms = (fz->paid_ms > now_ms ? fz->paid_ms : now_ms) + GAP_MS;
-	fz->due_ms = 0;
+	due_set(e, fz, 0);
 	fz->hint = false;
 	fresh_check(e, fz);
 }
@@ -211,7 +275,7 @@ void fresh_checked(struct engine *e, struct fresh_zone *fz, bool failed,
 	fz->fails = failed ? fz->fails + 1 : 0;
 	fz->lags = lagging ? fz->lags + 1 : 0;
 	if (failed) {
-		fz->due_ms = now_ms + backoff_ms(fz->fails - 1);
+		due_set(e, fz, now_ms + backoff_ms(fz->fails - 1));
 		log_limited(&gate, process_now_s(e->process), ISC_LOG_WARNING,
 			    "zone '%s': no origin tells its serial: asking "
 			    "again later",
@@ -221,8 +285,7 @@ void fresh_checked(struct engine *e, struct fresh_zone *fz, bool failed,
 	uint64_t wait_ms = lagging ? backoff_ms(fz->lags - 1) : UINT64_MAX;
 	if (poll_ms(fz) > 0 && poll_ms(fz) < wait_ms)
 		wait_ms = poll_ms(fz);
-	if (wait_ms < UINT64_MAX)
-		fz->due_ms = now_ms + wait_ms;
+	due_set(e, fz, wait_ms < UINT64_MAX ? now_ms + wait_ms : fz->due_ms);
 	if (fz->hint)
 		look_soon(e, fz);
 }
@@ -231,19 +294,15 @@ void fresh_tick(struct engine *e)
 {
 	struct fresh *f = e->fresh;
 	uint64_t now_ms = clock_now_ms();
-	size_t begun = 0;
-	struct fresh_zone *fz = f->at != NULL ? f->at : f->zones;
 
 	if (f->stopping || atomic_load(&e->process->restoring))
 		return;
-	for (; fz != NULL && begun < ROUND_MAX; fz = fz->next) {
-		if (fz->due_ms == 0 || fz->due_ms > now_ms || fz->busy ||
-		    !may_ask(fz))
-			continue;
+	for (size_t begun = 0; begun < ROUND_MAX; begun++) {
+		struct fresh_zone *fz = isc_heap_element(f->due, 1);
+		if (fz == NULL || fz->due_ms > now_ms)
+			return;
 		look_soon(e, fz);
-		begun++;
 	}
-	f->at = fz; /* NULL: from the front again */
 }
 
 void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys)
@@ -256,6 +315,7 @@ void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys)
 		if (fz->keys != NULL)
 			dns_tsigkeyring_detach(&fz->keys);
 		dns_tsigkeyring_attach(keys, &fz->keys);
+		due_set(e, fz, fz->due_ms); /* it may have waited for them */
 	}
 	if (fz->known)
 		return;
@@ -276,8 +336,11 @@ uint64_t fresh_serial(const struct zone *zone)
 	return atomic_load(&zone->state->serial);
 }
 
-void fresh_restored(struct zone *zone, uint64_t saved)
+void fresh_restored(struct engine *e, struct zone *zone, uint64_t saved)
 {
+	if (zone->state->fresh == NULL) /* not adopted yet */
+		adopt(e, zone);
+
 	struct fresh_zone *fz = zone->state->fresh;
 	bool first = fz != NULL && !fz->known && !fz->early;
 
@@ -294,7 +357,7 @@ void fresh_restored(struct zone *zone, uint64_t saved)
 		fz->early = true;
 		atomic_store(&fz->state->serial, 0);
 	}
-	fz->due_ms = clock_now_ms();
+	due_set(e, fz, clock_now_ms());
 }
 
 /* -- the command ------------------------------------------------------- */
@@ -380,6 +443,10 @@ int fresh_new(struct engine *e)
 	e->fresh = calloc(1, sizeof(*e->fresh));
 	if (e->fresh == NULL)
 		return -ENOMEM;
+	isc_heap_create(e->process->mctx, is_sooner, note_place, HEAP_STEP,
+			&e->fresh->due);
+	e->fresh->adopting =
+		(struct slicer_work){ .step = adopt_step, .arg = e };
 	fresh_walk_init(e);
 	return 0;
 }
@@ -402,6 +469,7 @@ void fresh_free(struct engine *e)
 		zone_free(f->zones);
 		f->zones = next;
 	}
+	isc_heap_destroy(&f->due);
 	free(f);
 	e->fresh = NULL;
 }

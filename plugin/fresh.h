@@ -36,7 +36,11 @@ void fresh_free(struct engine *e);
 /* Ends what is under way; before the origins are closed. */
 void fresh_stop(struct engine *e);
 
-/* 's' will be the running configuration; the one before is still there. */
+/*
+ * 's' is the running configuration; its zones are taken over in slices.  What
+ * is asked of a zone before its turn counts as asked before the serial was
+ * known.
+ */
 void fresh_configured(struct engine *e, struct snapshot *s);
 
 /* A few times a second. */
@@ -69,7 +73,7 @@ uint64_t fresh_serial(const struct zone *zone);
  * Engine: answers come back that were saved with this serial.  If the zone is
  * watched the difference is fetched, or the whole zone dropped.
  */
-void fresh_restored(struct zone *zone, uint64_t saved);
+void fresh_restored(struct engine *e, struct zone *zone, uint64_t saved);
 
 /* The serial that the zone's answers were brought to; false: not known. */
 bool fresh_seen(const struct zone *zone, uint32_t *serial);

@@ -7,7 +7,7 @@
  *   fresh_check.c  one look: serials, difference, wildcards
  *   fresh_walk.c   dropping what is touched, in slices
  */
-#include <uv.h>
+#include <isc/heap.h>
 
 #include "cacheproxy/delta.h"
 #include "cacheproxy/store.h"
@@ -21,17 +21,18 @@
 /* A zone that is watched. */
 struct fresh_zone {
 	struct fresh_zone *next;
-	struct zone *zone; /* of the running configuration; NULL: gone */
+	struct zone *zone; /* of a snapshot that this holds; NULL: gone */
 	struct zone_state *state;
 	dns_tsig_keyring_t *keys; /* of the last client's view; held */
 	bool known;		  /* the two serials are */
 	bool early;		  /* something was asked before they were */
 	bool hint;		  /* to be looked at, sooner or later */
 	bool busy;		  /* a look is under way */
-	bool marked;		  /* by fresh_configured() */
+	uint32_t round;		  /* of fresh_configured(): it has it */
 	uint32_t serial, seen;
 	uint64_t paid_ms;     /* looks had so far cover the time until then */
 	uint64_t due_ms;      /* of the next; 0: none */
+	unsigned int place;   /* in fresh->due; 0: not in it */
 	uint32_t fails, lags; /* looks in a row */
 	uint64_t hints, checks, transfers, wholes, dropped;
 };
@@ -76,7 +77,13 @@ struct fresh {
 	bool stopping;
 	struct check *moving; /* with a transfer; by ->next */
 	size_t n_moving;
-	struct fresh_zone *at; /* of a tick: where the next begins */
+	isc_heap_t *due; /* those that may be looked at, by due_ms */
+	/* a configuration on its way, see fresh_configured() */
+	struct slicer_work adopting;
+	struct snapshot *adopted; /* held; NULL: all is done */
+	size_t adopt_at;	  /* the next zone */
+	struct fresh_zone **sweep_at;
+	uint32_t round;
 	/* the walk */
 	struct slicer_work work;
 	bool walking;

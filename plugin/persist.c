@@ -462,7 +462,7 @@ static void tell_serials(struct restore *r)
 {
 	for (size_t i = 0; r->zones != NULL && i < r->zones->n; i++)
 		if (r->zones->zone[i].number != NONE)
-			fresh_restored(r->zones->zone[i].zone,
+			fresh_restored(r->engine, r->zones->zone[i].zone,
 				       r->zones->zone[i].serial);
 	free(r->zones);
 	r->zones = NULL;

@@ -332,6 +332,23 @@ def test_transfer_with_tsig():
         assert fresh["whole"] == 1 and fresh["transfers"] == 1
 
 
+def test_a_restored_zone_waits_for_its_key():
+    """Nothing is asked before a client's view has shown the key."""
+    with Rig(key=tsig_key("edge-key", "of the edge")) as rig:
+        rig.prime()
+        rig.probed.stop()  # no hint comes
+        rig.edge.stop()
+        rig.update(("replace", "www", 300, "A", "192.0.2.101"))
+        rig.edge.start_again()
+        ask(rig.edge, "nothing." + ZONE)  # a miss
+        rig.settle()
+        mark = rig.origin.mark()
+        assert "192.0.2.101" in ask(rig.edge, "www." + ZONE).to_text()
+        ask(rig.edge, "mail." + ZONE)
+        asked = [q.name for q in rig.origin.questions(mark, rdtype="A")]
+        assert asked == ["www." + ZONE]
+
+
 def test_transfer_by_tls():
     cert, private = certificate("origin.test")
     dot = free_port()

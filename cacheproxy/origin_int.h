@@ -378,8 +378,11 @@ int origin_tcp_take(struct conn *conn, size_t n);
 
 /* -- origin_tls.c */
 
-/* A client's context that trusts 'ca' (NULL: the system's). 0 or -errno. */
-int origin_tls_context(const char *ca, SSL_CTX **tlsp);
+/*
+ * Makes server->tls, if it has none: the CA file is read once, until a question
+ * finds a certificate wrong.  0 or -errno.
+ */
+int origin_tls_context(struct server *server);
 /* The peer must prove to be 'name' or, without one, 'address'. */
 bool origin_tls_expect(SSL *ssl, const char *name,
 		       const struct sockaddr_storage *address);

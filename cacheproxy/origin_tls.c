@@ -18,8 +18,10 @@ static const unsigned char alpn[] = { 3, 'd', 'o', 't' };
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct conn *conn = SSL_get_app_data(ssl);
-	struct server *server = conn->lane.server;
 
+	if (conn == NULL) /* a transfer's */
+		return 0;
+	struct server *server = conn->lane.server;
 	SSL_SESSION_free(server->session);
 	server->session = session;
 	return 1; /* the reference is ours */
@@ -37,13 +39,15 @@ static int trust(SSL_CTX *tls, const char *ca)
 	return SSL_CTX_set_default_verify_dir(tls) == 1;
 }
 
-int origin_tls_context(const char *ca, SSL_CTX **tlsp)
+int origin_tls_context(struct server *server)
 {
-	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+	if (server->tls != NULL)
+		return 0;
 
+	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
 	if (tls == NULL)
 		return -ENOMEM;
-	if (!trust(tls, ca) ||
+	if (!trust(tls, server->tls_ca) ||
 	    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_alpn_protos(tls, alpn, sizeof(alpn)) != 0) {
 		ERR_clear_error();
@@ -52,19 +56,6 @@ int origin_tls_context(const char *ca, SSL_CTX **tlsp)
 	}
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
-	*tlsp = tls;
-	return 0;
-}
-
-static int need_context(struct server *server)
-{
-	SSL_CTX *tls;
-
-	if (server->tls != NULL)
-		return 0;
-	int rc = origin_tls_context(server->tls_ca, &tls);
-	if (rc != 0)
-		return rc;
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT |
 						    SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(tls, on_session);
@@ -112,7 +103,7 @@ int origin_tls_start(struct conn *conn)
 {
 	struct server *server = conn->lane.server;
 
-	int rc = need_context(server);
+	int rc = origin_tls_context(server);
 	if (rc != 0)
 		return rc;
 	SSL *ssl = SSL_new(server->tls);

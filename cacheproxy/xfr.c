@@ -25,7 +25,6 @@ struct xfr {
 	bool over;	  /* 'done' was called, or need not be */
 	uint64_t turn_ms; /* the loop's time at the last read */
 	unsigned int turn_reads;
-	SSL_CTX *tls;
 	SSL *ssl; /* NULL: plain TCP */
 	size_t question_n;
 	uint8_t question[2 + XFR_QUERY_MAX];
@@ -44,7 +43,6 @@ static void on_closed(uv_handle_t *handle)
 		return;
 	xfr_stream_fini(&x->stream);
 	SSL_free(x->ssl);
-	SSL_CTX_free(x->tls);
 	ERR_clear_error();
 	free(x);
 }
@@ -81,7 +79,7 @@ static void on_timer(uv_timer_t *timer)
 /* The lesser of what is left of both bounds. */
 static void arm(struct xfr *x)
 {
-	uint64_t now_ms = uv_now(x->setup.loop);
+	uint64_t now_ms = uv_now(x->timer.loop);
 	uint64_t left_ms = x->end_ms > now_ms ? x->end_ms - now_ms : 0;
 
 	if (left_ms > x->setup.idle_ms)
@@ -226,7 +224,7 @@ static void tls_input(struct xfr *x, size_t n)
  */
 static bool had_turn(struct xfr *x)
 {
-	uint64_t now_ms = uv_now(x->setup.loop);
+	uint64_t now_ms = uv_now(x->tcp.loop);
 
 	if (x->turn_ms != now_ms)
 		x->turn_reads = 0;
@@ -283,11 +281,13 @@ static void on_connected(uv_connect_t *connect, int status)
 static int tls_start(struct xfr *x)
 {
 	const struct config_origin *origin = x->setup.origin;
-	int rc = origin_tls_context(origin->tls_ca, &x->tls);
+	struct server *server =
+		origin_server_find(x->setup.origins, origin, CONFIG_TLS);
+	int rc = server != NULL ? origin_tls_context(server) : -ENOMEM;
 
 	if (rc != 0)
 		return rc;
-	x->ssl = SSL_new(x->tls);
+	x->ssl = SSL_new(server->tls);
 	BIO *in = BIO_new(BIO_s_mem());
 	BIO *out = BIO_new(BIO_s_mem());
 	if (x->ssl == NULL || in == NULL || out == NULL ||
@@ -327,9 +327,10 @@ static int open_connection(struct xfr *x)
 int xfr_start(const struct xfr_setup *setup, struct xfr **xfrp)
 {
 	struct xfr *x = calloc(1, sizeof(*x));
+	uv_loop_t *loop = setup->origins->loop;
 	uint16_t id = (uint16_t)(uv_hrtime() >> 8);
 
-	if (x == NULL || uv_tcp_init(setup->loop, &x->tcp) != 0) {
+	if (x == NULL || uv_tcp_init(loop, &x->tcp) != 0) {
 		if (setup->key != NULL)
 			tsig_key_free(setup->key);
 		free(x);
@@ -338,11 +339,11 @@ int xfr_start(const struct xfr_setup *setup, struct xfr **xfrp)
 	x->setup = *setup;
 	xfr_stream_init(&x->stream, &x->setup, id);
 	x->tcp.data = x;
-	(void)uv_timer_init(setup->loop, &x->timer); /* cannot fail */
+	(void)uv_timer_init(loop, &x->timer); /* cannot fail */
 	x->timer.data = x;
 	x->handles = 2;
-	uv_update_time(setup->loop);
-	x->end_ms = uv_now(setup->loop) + setup->time_ms;
+	uv_update_time(loop);
+	x->end_ms = uv_now(loop) + setup->time_ms;
 	int rc = open_connection(x);
 	if (rc != 0) {
 		x->over = true;

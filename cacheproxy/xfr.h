@@ -13,12 +13,12 @@
  */
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "cacheproxy/delta.h"
 #include "common/config.h"
 
 struct isc_mem;
+struct origins;
 struct dns_tsigkey;
 struct xfr;
 
@@ -48,7 +48,7 @@ struct xfr_result {
 };
 
 struct xfr_setup {
-	uv_loop_t *loop;
+	struct origins *origins; /* whose loop and TLS it shares */
 	struct isc_mem *mctx;
 	/* these two live until 'done' */
 	const struct config_origin *origin; /* one for UDP is asked by TCP */

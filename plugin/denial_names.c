@@ -250,7 +250,7 @@ static int start(struct engine *e, const struct denial *d, struct naming *n)
 {
 	const struct config_zone *zone = d->zone->config;
 	struct xfr_setup setup = {
-		.loop = &e->loop,
+		.origins = e->origins,
 		.mctx = e->process->mctx,
 		.origin = &zone->origins[n->origin],
 		.name = &zone->name,

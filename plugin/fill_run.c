@@ -397,7 +397,7 @@ static int transfer(struct fill_run *run, const struct config_origin *origin)
 {
 	struct engine *e = run->engine;
 	struct xfr_setup setup = {
-		.loop = &e->loop,
+		.origins = e->origins,
 		.mctx = e->process->mctx,
 		.origin = origin,
 		.name = &run->zone->config->name,

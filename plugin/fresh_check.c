@@ -333,7 +333,7 @@ static void transfer(struct check *c, size_t i)
 	struct engine *e = c->engine;
 	const struct config_origin *origin = &c->zone->config->origins[i];
 	struct xfr_setup setup = {
-		.loop = &e->loop,
+		.origins = e->origins,
 		.mctx = e->process->mctx,
 		.origin = origin,
 		.name = &c->zone->config->name,

@@ -7,6 +7,8 @@ as the origin answers it, and what the change does not touch is not asked
 again.
 """
 
+import os
+import shutil
 import socket
 import time
 
@@ -351,12 +353,15 @@ def test_a_restored_zone_waits_for_its_key():
 
 def test_transfer_by_tls():
     cert, private = certificate("origin.test")
+    own = shutil.copy(cert, cert + ".edge")
     dot = free_port()
     with Rig(records=RECORDS, options=f"listen-on port {dot} tls own "
              "{ 127.0.0.1; };", policy=f'tls own {{ cert-file "{cert}"; '
              f'key-file "{private}"; }};', origin={
                  "port": dot, "transport": "tls",
-                 "tls": {"name": "origin.test", "ca-file": cert}}) as rig:
+                 "tls": {"name": "origin.test", "ca-file": own}}) as rig:
+        rig.prime()
+        os.rename(own, own + ".away")  # it was read, and is not read again
         asked = rig.change(("replace", "www", 300, "A", "192.0.2.101"))
         assert pairs(("mail", "A")) & asked == set()
         assert rig.fresh()["transfers"] == 1

@@ -126,13 +126,21 @@ static void change_a(struct delta *d, const char *owner, uint8_t last,
 		0);
 }
 
-static struct delta *delta_of(void)
+/* Each test has a difference of "z.test", empty yet, as its state. */
+static int setup(void **state)
 {
 	struct dname apex = name_of("z.test");
 	struct delta *d = NULL;
 
-	assert_int_equal(delta_new(&apex, 1000, &d), 0);
-	return d;
+	assert_int_equal(delta_new(&apex, 100000, &d), 0);
+	*state = d;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	delta_free(*state);
+	return 0;
 }
 
 static void no_wildcards(void *arg, const uint8_t *name, size_t n)
@@ -168,9 +176,8 @@ static bool denial_touched(struct delta *d, const char *name,
 
 static void changed_record(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 
-	(void)state;
 	change_a(d, "WWW.z.test", 1, false);
 	change_a(d, "www.z.test", 2, true);
 	over(d);
@@ -179,15 +186,13 @@ static void changed_record(void **state)
 	assert_false(positive_touched(d, "other.z.test"));
 	assert_false(positive_touched(d, "below.www.z.test"));
 	assert_false(denial_touched(d, "no.www.z.test", NXDOMAIN));
-	delta_free(d);
 }
 
 static void chains_and_additional_data(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct message m;
 
-	(void)state;
 	change_a(d, "www.z.test", 1, false);
 	change_a(d, "www.z.test", 2, true);
 	over(d);
@@ -200,15 +205,13 @@ static void chains_and_additional_data(void **state)
 	message_begin(&m, "z.test", MX, 0);
 	record(&m, 0, "z.test", MX, "\0\1", 2, "mail.z.test");
 	assert_false(touches(d, &m, "z.test", MX));
-	delta_free(d);
 }
 
 static void compressed_names(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct message m;
 
-	(void)state;
 	change_a(d, "www.z.test", 1, false);
 	change_a(d, "www.z.test", 2, true);
 	over(d);
@@ -220,14 +223,12 @@ static void compressed_names(void **state)
 	put16(&m, 6);
 	put(&m, "\3WWW\xc0\x12", 6); /* www, then z.test of the question */
 	assert_true(touches(d, &m, "alias.z.test", A));
-	delta_free(d);
 }
 
 static void new_name(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 
-	(void)state;
 	change_a(d, "a.b.z.test", 1, true);
 	over(d);
 	assert_true(denial_touched(d, "a.b.z.test", NXDOMAIN));
@@ -236,56 +237,48 @@ static void new_name(void **state)
 	assert_false(denial_touched(d, "c.b.z.test", NXDOMAIN));
 	assert_false(positive_touched(d, "c.b.z.test"));
 	assert_false(positive_touched(d, "b.z.test"));
-	delta_free(d);
 }
 
 static void new_name_beside_a_wildcard(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 
-	(void)state;
 	change_a(d, "a.b.z.test", 1, true);
 	delta_step(d); /* nobody says that there is no "*.z.test" */
 	assert_true(positive_touched(d, "b.z.test"));
 	assert_true(positive_touched(d, "c.b.z.test"));
 	assert_true(denial_touched(d, "c.b.z.test", NXDOMAIN));
 	assert_false(positive_touched(d, "c.z.test"));
-	delta_free(d);
 }
 
 static void name_that_goes(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 
-	(void)state;
 	change_a(d, "a.b.z.test", 1, false);
 	over(d);
 	assert_true(denial_touched(d, "b.z.test", 0));
 	assert_false(denial_touched(d, "x.b.z.test", NXDOMAIN));
-	delta_free(d);
 }
 
 /* Gone in one step, back in the next: both steps count. */
 static void steps_count_each(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 
-	(void)state;
 	change_a(d, "b.z.test", 1, true);
 	delta_step(d);
 	change_a(d, "b.z.test", 1, false);
 	change_a(d, "b.z.test", 2, true);
 	delta_step(d);
 	assert_true(positive_touched(d, "x.b.z.test"));
-	delta_free(d);
 }
 
 static void wildcard_changed(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct message m;
 
-	(void)state;
 	change_a(d, "*.w.z.test", 7, false);
 	change_a(d, "*.w.z.test", 8, true);
 	over(d);
@@ -299,15 +292,13 @@ static void wildcard_changed(void **state)
 	assert_true(denial_touched(d, "y.w.z.test", 0));
 	assert_false(denial_touched(d, "w.z.test", 0));
 	assert_false(denial_touched(d, "y.z.test", NXDOMAIN));
-	delta_free(d);
 }
 
 static void delegation(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct message m;
 
-	(void)state;
 	assert_int_equal(change(d, "sub.z.test", NS, "\1x", 3, false), 0);
 	assert_int_equal(change(d, "sub.z.test", NS, "\1y", 3, true), 0);
 	over(d);
@@ -316,15 +307,13 @@ static void delegation(void **state)
 	assert_true(touches(d, &m, "a.sub.z.test", A));
 	assert_true(denial_touched(d, "a.b.sub.z.test", NXDOMAIN));
 	assert_false(positive_touched(d, "xsub.z.test"));
-	delta_free(d);
 }
 
 static void apex_by_type(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct message m;
 
-	(void)state;
 	assert_int_equal(change(d, "z.test", SOA, soa_rest, 22, false), 0);
 	assert_int_equal(change(d, "z.test", SOA, soa_rest, 22, true), 0);
 	over(d);
@@ -339,16 +328,14 @@ static void apex_by_type(void **state)
 	assert_false(touches(d, &m, "www.z.test", A));
 	assert_int_equal(change(d, "z.test", NS, "\1x", 3, true), 0);
 	assert_true(touches(d, &m, "www.z.test", A));
-	delta_free(d);
 }
 
 /* A denial is right as long as the records are that prove it. */
 static void proofs(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct message m;
 
-	(void)state;
 	assert_int_equal(change(d, "www.z.test", NSEC, "\0\0", 2, false), 0);
 	assert_int_equal(change(d, "www.z.test", NSEC, "\0\1", 2, true), 0);
 	over(d);
@@ -361,21 +348,18 @@ static void proofs(void **state)
 	assert_false(touches(d, &m, "b.z.test", A));
 	message_begin(&m, "www.z.test", RRSIG, 0);
 	assert_true(touches(d, &m, "www.z.test", RRSIG));
-	delta_free(d);
 }
 
 static void failure_has_no_message(void **state)
 {
-	struct delta *d = delta_of();
+	struct delta *d = *state;
 	struct dname q = name_of("www.z.test");
 	struct delta_answer a = { q.wire, q.n, A, NULL, 0 };
 
-	(void)state;
 	assert_false(delta_touches(d, &a));
 	change_a(d, "www.z.test", 1, true);
 	over(d);
 	assert_true(delta_touches(d, &a));
-	delta_free(d);
 }
 
 static void bounds(void **state)
@@ -399,12 +383,9 @@ static void bounds(void **state)
 /* As many names as it takes to make the tables grow. */
 static void many(void **state)
 {
-	struct dname apex = name_of("z.test");
-	struct delta *d = NULL;
+	struct delta *d = *state;
 	char text[64];
 
-	(void)state;
-	assert_int_equal(delta_new(&apex, 100000, &d), 0);
 	for (unsigned int i = 0; i < 20000; i++) {
 		snprintf(text, sizeof(text), "h%u.z.test", i);
 		change_a(d, text, 1, true);
@@ -417,26 +398,27 @@ static void many(void **state)
 		assert_true(denial_touched(d, text, NXDOMAIN));
 	}
 	assert_false(denial_touched(d, "h20000.z.test", NXDOMAIN));
-	delta_free(d);
 }
+
+#define WITH_DELTA(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(changed_record),
-		cmocka_unit_test(chains_and_additional_data),
-		cmocka_unit_test(compressed_names),
-		cmocka_unit_test(new_name),
-		cmocka_unit_test(new_name_beside_a_wildcard),
-		cmocka_unit_test(name_that_goes),
-		cmocka_unit_test(steps_count_each),
-		cmocka_unit_test(wildcard_changed),
-		cmocka_unit_test(delegation),
-		cmocka_unit_test(apex_by_type),
-		cmocka_unit_test(proofs),
-		cmocka_unit_test(failure_has_no_message),
+		WITH_DELTA(changed_record),
+		WITH_DELTA(chains_and_additional_data),
+		WITH_DELTA(compressed_names),
+		WITH_DELTA(new_name),
+		WITH_DELTA(new_name_beside_a_wildcard),
+		WITH_DELTA(name_that_goes),
+		WITH_DELTA(steps_count_each),
+		WITH_DELTA(wildcard_changed),
+		WITH_DELTA(delegation),
+		WITH_DELTA(apex_by_type),
+		WITH_DELTA(proofs),
+		WITH_DELTA(failure_has_no_message),
 		cmocka_unit_test(bounds),
-		cmocka_unit_test(many),
+		WITH_DELTA(many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ struct names {
 	uint64_t seed;
 	unsigned int bits; /* of a hash, for the bucket */
 	uint64_t n, bytes;
+	uint64_t apex_cuts; /* DNAME records of the apex: all is below them */
 	struct names_soa soa;
 	struct bucket *bucket[]; /* NULL: empty */
 };
@@ -48,6 +49,7 @@ struct names_list {
 	uint64_t seed;
 	size_t n, room, room_max;
 	struct mark *mark;
+	uint64_t apex_cuts_came, apex_cuts_went;
 	size_t path[LABELS_MAX]; /* marks of the last owner, from the top */
 	size_t depth;
 };
@@ -197,6 +199,10 @@ int names_list_add(struct names_list *list, const uint8_t *owner, size_t n,
 	if (rc != 0)
 		return rc;
 
+	if (labels == 0 && type == TYPE_DNAME) {
+		list->apex_cuts_came += came ? 1 : 0;
+		list->apex_cuts_went += came ? 0 : 1;
+	}
 	bool cuts = type == TYPE_NS || type == TYPE_DNAME;
 	uint64_t hash = list->seed;
 	for (size_t i = 0; i < labels; i++) {
@@ -361,9 +367,11 @@ static size_t group(const struct names_list *list, size_t from,
 
 static int apply(struct names *names, const struct names_list *list)
 {
-	bool right = true;
+	bool right =
+		list->apex_cuts_went <= names->apex_cuts + list->apex_cuts_came;
 	size_t n;
 
+	names->apex_cuts += list->apex_cuts_came - list->apex_cuts_went;
 	for (size_t i = 0; i < list->n; i += n) {
 		struct bucket **link = &names->bucket[bucket_at(
 			list->mark[i].hash, names->bits)];
@@ -455,7 +463,7 @@ enum names_word names_find(const struct names *names, const uint8_t *name,
 	uint8_t at[LABELS_MAX];
 	uint64_t hash = names->seed;
 
-	if (n < names->apex.n)
+	if (n < names->apex.n || names->apex_cuts != 0)
 		return NAMES_MAY;
 	size_t labels = labels_of(&names->apex, name, n, at);
 	for (size_t i = 0; i < labels; i++) {

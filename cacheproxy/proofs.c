@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "cacheproxy/proofs_int.h"
 
@@ -12,6 +14,7 @@
 #define RRSIG_FIXED   18u /* octets of an RRSIG before its signer */
 #define OPT_OUT	      1u
 #define SHA1	      1u
+#define SOA_MIN	      22u /* octets of its rdata, both names the root */
 
 /* -- keys and lists ---------------------------------------------------- */
 
@@ -256,6 +259,7 @@ static bool is_signature(const struct proofs *proofs, const struct record *r,
 /* A set that was found to be in order. */
 struct reading {
 	const struct proofs_set *set;
+	uint32_t ttl_s;
 	struct dname owner;
 	struct record first;
 	bool nsec3, opt_out;
@@ -357,9 +361,10 @@ static bool nsec3_read(const struct proofs *proofs, struct reading *r,
 
 	if (n < 5 || p[0] != SHA1 || n - 5 < p[4])
 		return false;
-	*hashing = (struct proofs_hashing){ .iterations = get16(p + 2),
-					    .salt_n = p[4],
-					    .n = PROOFS_HASH_MAX };
+	memset(hashing, 0, sizeof(*hashing)); /* to be compared */
+	hashing->iterations = get16(p + 2);
+	hashing->salt_n = p[4];
+	hashing->n = PROOFS_HASH_MAX;
 	memcpy(hashing->salt, p + 5, p[4]);
 	r->opt_out = (p[1] & OPT_OUT) != 0;
 	p += 5 + hashing->salt_n;
@@ -375,16 +380,12 @@ static bool nsec3_read(const struct proofs *proofs, struct reading *r,
 
 /* -- keeping it -------------------------------------------------------- */
 
-static uint8_t height_of(const struct reading *r)
+/* A key alone must not tell: whoever asks may have chosen it. */
+static uint8_t height_of(const struct reading *r, uint64_t seed)
 {
-	uint32_t bits = 2166136261u;
+	uint64_t bits = XXH3_64bits_withSeed(r->key, r->key_n, seed);
 	uint8_t height = 1;
 
-	for (size_t i = 0; i < r->key_n; i++)
-		bits = (bits ^ r->key[i]) * 16777619u;
-	bits ^= bits >> 15;
-	bits *= 2246822519u;
-	bits ^= bits >> 13;
 	for (; height < PROOFS_HEIGHT_MAX && (bits & 3) == 0; bits >>= 2)
 		height++;
 	return height;
@@ -392,13 +393,15 @@ static uint8_t height_of(const struct reading *r)
 
 static uint8_t *append(uint8_t *at, const void *p, size_t n)
 {
-	memcpy(at, p, n);
+	if (n > 0) /* a SOA has no types */
+		memcpy(at, p, n);
 	return at + n;
 }
 
-static struct proof *proof_new(const struct reading *r, uint32_t now_s)
+static struct proof *proof_new(const struct proofs *proofs,
+			       const struct reading *r, uint32_t now_s)
 {
-	uint8_t height = height_of(r);
+	uint8_t height = height_of(r, proofs->pool->seed);
 	size_t links = height * sizeof(struct proof * _Atomic);
 	size_t size = sizeof(struct proof) + links + r->set->owner_n +
 		      r->key_n + r->end_n + r->types_n + r->set->n;
@@ -407,7 +410,7 @@ static struct proof *proof_new(const struct reading *r, uint32_t now_s)
 	if (p == NULL)
 		return NULL;
 	p->size = (uint32_t)(size + MALLOC_HEADER);
-	p->expires_s = now_s + r->set->ttl_s;
+	p->expires_s = now_s + r->ttl_s;
 	p->key_n = (uint16_t)r->key_n;
 	p->end_n = (uint16_t)r->end_n;
 	p->types_n = (uint16_t)r->types_n;
@@ -426,27 +429,40 @@ static struct proof *proof_new(const struct reading *r, uint32_t now_s)
 }
 
 /* The same, and not much older: most answers bring what is had already. */
-static bool is_had(const struct proof *p, const struct proofs_set *set,
+static bool is_had(const struct proof *p, const struct reading *r,
 		   uint32_t now_s)
 {
+	const struct proofs_set *set = r->set;
 	int32_t left_s = (int32_t)(p->expires_s - now_s);
 
-	return left_s > 0 && (uint32_t)left_s >= set->ttl_s - set->ttl_s / 8 &&
+	return left_s > 0 && (uint32_t)left_s >= r->ttl_s - r->ttl_s / 8 &&
 	       p->records_n == set->n && p->owner_n == set->owner_n &&
 	       memcmp(proof_records(p), set->records, set->n) == 0 &&
 	       memcmp(proof_octets(p), set->owner, set->owner_n) == 0;
 }
 
-static int soa_learn(struct proofs *proofs, const struct reading *r,
-		     uint32_t now_s)
+/* RFC 2308 section 5, and RFC 9077 for the proofs. */
+static bool bound_life(const struct proofs *proofs, struct reading *r)
+{
+	r->ttl_s = r->set->ttl_s < proofs->minimum_s ? r->set->ttl_s
+						     : proofs->minimum_s;
+	return r->ttl_s > 0;
+}
+
+static int soa_learn(struct proofs *proofs, struct reading *r, uint32_t now_s)
 {
 	struct proof *old = follow(&proofs->soa);
+	const struct record *rec = &r->first;
 
-	if (!dname_equal(&r->owner, &proofs->apex))
+	if (!dname_equal(&r->owner, &proofs->apex) || rec->n < SOA_MIN)
 		return -EINVAL;
-	if (old != NULL && is_had(old, r->set, now_s))
+	const uint8_t *minimum = rec->rdata + rec->n - 4;
+	proofs->minimum_s = (uint32_t)get16(minimum) << 16 | get16(minimum + 2);
+	if (!bound_life(proofs, r))
+		return -EINVAL;
+	if (old != NULL && is_had(old, r, now_s))
 		return 0;
-	struct proof *p = proof_new(r, now_s);
+	struct proof *p = proof_new(proofs, r, now_s);
 	if (p == NULL)
 		return -ENOMEM;
 	pool_add(proofs, p);
@@ -456,17 +472,19 @@ static int soa_learn(struct proofs *proofs, const struct reading *r,
 	return 0;
 }
 
-static int span_learn(struct proofs *proofs, const struct reading *r,
-		      uint32_t now_s)
+static int span_learn(struct proofs *proofs, struct reading *r, uint32_t now_s)
 {
 	struct proof *old = proofs_floor(
 		r->nsec3 ? &proofs->nsec3 : &proofs->nsec, r->key, r->key_n);
 
+	if (!bound_life(proofs, r))
+		return -EINVAL;
+
 	if (old != NULL && compare(old, r->key, r->key_n) != 0)
 		old = NULL;
-	if (old != NULL && is_had(old, r->set, now_s))
+	if (old != NULL && is_had(old, r, now_s))
 		return 0;
-	struct proof *p = proof_new(r, now_s);
+	struct proof *p = proof_new(proofs, r, now_s);
 	if (p == NULL)
 		return -ENOMEM;
 	if (old != NULL)
@@ -526,22 +544,36 @@ int proofs_new(const struct dname *apex, struct proofs_pool *pool,
 		return -ENOMEM;
 	proofs->apex = *apex;
 	proofs->pool = pool;
+	proofs->minimum_s = UINT32_MAX;
 	*proofsp = proofs;
 	return 0;
 }
 
-bool proofs_sweep(struct proofs *proofs, uint32_t now_s)
+static bool is_over_age(const struct proof *p, uint32_t now_s)
 {
-	while (proofs->oldest != NULL &&
-	       (int32_t)(proofs->oldest->expires_s - now_s) <= 0)
-		withdraw(proofs, proofs->oldest);
-	return proofs->retired != NULL;
+	return p != NULL && (int32_t)(p->expires_s - now_s) <= 0;
 }
 
-struct proof *proofs_retired(struct proofs *proofs)
+void proofs_sweep(struct proofs *proofs, uint32_t now_s)
+{
+	struct proof *soa = follow(&proofs->soa);
+
+	while (is_over_age(proofs->oldest, now_s))
+		withdraw(proofs, proofs->oldest);
+	if (!is_over_age(soa, now_s))
+		return;
+	atomic_store_explicit(&proofs->soa, NULL, memory_order_release);
+	retire(proofs, soa);
+}
+
+struct proof *proofs_retired(struct proofs *proofs, struct proof *more)
 {
 	struct proof *list = proofs->retired;
+	struct proof **end = &list;
 
+	while (*end != NULL)
+		end = &(*end)->newer;
+	*end = more;
 	proofs->retired = NULL;
 	return list;
 }

@@ -29,6 +29,7 @@ struct proof;
 /* Memory that all zones have together for this; any thread may read it. */
 struct proofs_pool {
 	_Atomic uint64_t bytes, limit_bytes;
+	uint64_t seed; /* random, secret: who asks shall not choose the order */
 };
 
 /*
@@ -42,7 +43,7 @@ struct proofs_set {
 	size_t owner_n;
 	const uint8_t *records;
 	size_t n;	/* octets of records, at most PROOFS_RECORDS_MAX */
-	uint32_t ttl_s; /* may be used so long */
+	uint32_t ttl_s; /* may be used so long, and within the SOA's MINIMUM */
 };
 
 /* 0 or -ENOMEM.  'pool' outlives it. */
@@ -59,14 +60,15 @@ void proofs_free(struct proofs *proofs); /* no reader is left; NULL is fine */
 int proofs_learn(struct proofs *proofs, const struct proofs_set *set,
 		 uint32_t now_s);
 
-/* Writer: withdraws what is too old; returns true if anything is retired. */
-bool proofs_sweep(struct proofs *proofs, uint32_t now_s);
+/* Writer: withdraws what is too old. */
+void proofs_sweep(struct proofs *proofs, uint32_t now_s);
 
 /*
- * Writer: hands over what was withdrawn since the last call (NULL: nothing).
- * After a grace period, pass it to proofs_retired_free(), any thread.
+ * Writer: hands over what was withdrawn since the last call, with 'more' of
+ * that kind behind it.  After a grace period, pass it to
+ * proofs_retired_free(), any thread.
  */
-struct proof *proofs_retired(struct proofs *proofs);
+struct proof *proofs_retired(struct proofs *proofs, struct proof *more);
 void proofs_retired_free(struct proof *list);
 
 enum proofs_word {

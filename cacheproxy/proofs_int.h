@@ -84,6 +84,7 @@ struct proofs {
 	struct proofs_list nsec, nsec3;
 	struct proofs_hashing hashing;
 	struct proof *_Atomic soa;
+	uint32_t minimum_s; /* the writer's: of the last SOA */
 	_Atomic uint64_t n;
 	struct proof *newest, *oldest; /* without the SOA */
 	struct proof *retired;

@@ -83,8 +83,9 @@ static inline bool xfr_newer(uint32_t a, uint32_t b)
 }
 
 /*
- * The serial in an answer to a question for the SOA of 'name'.  0; -EBADMSG:
- * it is none, or not with authority.
+ * The serial in an answer to a question for the SOA of 'apex', and whether a
+ * signature came with it.  0; -EBADMSG: it is none, or not with authority.
  */
-int xfr_soa_serial(struct isc_mem *mctx, const struct dname *name,
-		   const uint8_t *msg, size_t n, uint32_t *serial);
+int xfr_soa_serial(struct isc_mem *mctx, const struct dname *apex,
+		   const uint8_t *octets, size_t n, uint32_t *serial,
+		   bool *is_signed);

@@ -409,9 +409,10 @@ int xfr_stream_message(struct xfr_stream *s, uint8_t *octets, size_t n)
 /* -- a SOA --------------------------------------------------------------------
  */
 
-static int find_serial(dns_message_t *msg, dns_name_t *name, uint32_t *serial)
+static int find_serial(dns_message_t *msg, dns_name_t *name, uint32_t *serial,
+		       bool *is_signed)
 {
-	dns_rdataset_t *set = NULL;
+	dns_rdataset_t *set = NULL, *signature = NULL;
 	dns_rdata_t rdata = DNS_RDATA_INIT;
 
 	if (msg->rcode != dns_rcode_noerror ||
@@ -425,11 +426,16 @@ static int find_serial(dns_message_t *msg, dns_name_t *name, uint32_t *serial)
 	if (rdata.length < SOA_MIN)
 		return -EBADMSG;
 	*serial = dns_soa_getserial(&rdata);
+	*is_signed =
+		dns_message_findname(msg, DNS_SECTION_ANSWER, name,
+				     dns_rdatatype_rrsig, dns_rdatatype_soa,
+				     NULL, &signature) == ISC_R_SUCCESS;
 	return 0;
 }
 
 int xfr_soa_serial(struct isc_mem *mctx, const struct dname *apex,
-		   const uint8_t *octets, size_t n, uint32_t *serial)
+		   const uint8_t *octets, size_t n, uint32_t *serial,
+		   bool *is_signed)
 {
 	isc_region_t region = { (unsigned char *)apex->wire, apex->n };
 	dns_name_t name = DNS_NAME_INITEMPTY;
@@ -442,7 +448,7 @@ int xfr_soa_serial(struct isc_mem *mctx, const struct dname *apex,
 	isc_buffer_add(&buffer, (unsigned int)n);
 	dns_message_create(mctx, DNS_MESSAGE_INTENTPARSE, &msg);
 	if (dns_message_parse(msg, &buffer, 0) == ISC_R_SUCCESS)
-		rc = find_serial(msg, &name, serial);
+		rc = find_serial(msg, &name, serial, is_signed);
 	dns_message_detach(&msg);
 	return rc;
 }

@@ -49,7 +49,10 @@ static bool make_from_names(struct made *made, const query_ctx_t *qctx,
 	size_t above;
 	struct pen pen;
 
-	if (names == NULL || (int32_t)(until_s - now_s) <= 0 ||
+	if (names == NULL ||
+	    atomic_load_explicit(&zone->state->is_signed,
+				 memory_order_relaxed) == ZONE_SIGNED ||
+	    (int32_t)(until_s - now_s) <= 0 ||
 	    names_find(names, key->name, key->n, &above) != NAMES_NOT)
 		return false;
 	const struct names_soa *soa = names_soa(names);

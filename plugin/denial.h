@@ -70,9 +70,11 @@ void denial_change_apply(struct engine *e, const struct zone *zone,
 			 struct denial_change *change, uint32_t serial);
 void denial_change_free(struct denial_change *change); /* NULL is fine */
 
-/* An origin has 'serial', and none has a newer one. */
-void denial_confirm(const struct engine *e, const struct zone *zone,
-		    uint32_t serial);
+/*
+ * A look is over: an origin has 'serial', and none has a newer one.  A set that
+ * is behind what has been seen is withdrawn.
+ */
+void denial_confirm(struct engine *e, const struct zone *zone, uint32_t serial);
 
 /* How often to look for a new serial, as the SOA has it; 0: the zone need not
  * be looked at for this. */

@@ -32,6 +32,7 @@ struct denial {
 	struct naming *naming;
 	uint64_t due_ms;   /* of the next transfer */
 	uint64_t began_ms; /* the last transfer */
+	uint64_t took_ms;  /* until there was a set of it */
 	uint32_t fails;	   /* transfers in a row */
 	uint64_t transfers, changes;
 	int why; /* of the last failure, -errno; 0: none */

@@ -13,6 +13,8 @@
 
 #define TICK_MS	     1000u
 #define PROOFS_SHARE 16u /* of the cache, for proofs */
+#define CACHE_SHARE  4u	 /* of the cache, at least, for answers */
+#define LIMIT_MIN    (UINT64_C(1) << 20) /* what a store is made of */
 
 /* -- memory ---------------------------------------------------------------- */
 
@@ -57,7 +59,12 @@ void denials_resize(struct engine *e)
 	atomic_store(&ds->pool.limit_bytes, size / PROOFS_SHARE);
 	if (ds->zones != NULL)
 		taken = ds->names_bytes + size / PROOFS_SHARE;
-	(void)store_limit_set(e->process->store, size - taken);
+	/* a share is the cache's own, whatever sets take of a size that fell */
+	if (taken > size / CACHE_SHARE * (CACHE_SHARE - 1))
+		taken = size / CACHE_SHARE * (CACHE_SHARE - 1);
+	uint64_t limit = size - taken;
+	(void)store_limit_set(e->process->store,
+			      limit > LIMIT_MIN ? limit : LIMIT_MIN);
 }
 
 /* -- proofs ---------------------------------------------------------------- */
@@ -106,17 +113,21 @@ void denial_learn(struct engine *e, struct zone *zone,
 {
 	/* an older configuration's zone may be gone in the running one */
 	if (zone->config->names != CONFIG_NAMES_NONE &&
-	    zone->snapshot == e->snapshot && !e->denials->stopping)
+	    zone->state->denial != NULL && zone->snapshot == e->snapshot &&
+	    !e->denials->stopping)
 		learn(e, zone, source);
 }
 
-static void sweep_proofs(struct engine *e, struct zone_state *state,
-			 uint32_t now_s)
+/* What is too old, and what others took the place of, before 'list'. */
+static struct proof *sweep_proofs(const struct zone_state *state,
+				  uint32_t now_s, struct proof *list)
 {
 	struct proofs *proofs = proofs_of(state);
 
-	if (proofs != NULL && proofs_sweep(proofs, now_s))
-		free_later(e, NULL, proofs_retired(proofs));
+	if (proofs == NULL)
+		return list;
+	proofs_sweep(proofs, now_s);
+	return proofs_retired(proofs, list);
 }
 
 /* -- zones ----------------------------------------------------------------- */
@@ -160,7 +171,6 @@ static void remove_gone(struct engine *e)
 {
 	struct denial **at = &e->denials->zones;
 
-	e->denials->at = NULL;
 	while (*at != NULL) {
 		struct denial *d = *at;
 		if (!d->marked && d->state != NULL)
@@ -172,6 +182,7 @@ static void remove_gone(struct engine *e)
 		}
 		*at = d->next;
 		free(d);
+		e->denials->at = NULL;
 	}
 }
 
@@ -210,9 +221,13 @@ void denials_tick(struct engine *e)
 	if (ds->stopping || ds->zones == NULL || now_ms < ds->tick_ms)
 		return;
 	ds->tick_ms = now_ms + TICK_MS;
+	struct proof *list = NULL;
+	uint32_t now_s = process_now_s(e->process);
 	for (struct denial *d = ds->zones; d != NULL; d = d->next)
 		if (d->state != NULL)
-			sweep_proofs(e, d->state, process_now_s(e->process));
+			list = sweep_proofs(d->state, now_s, list);
+	if (list != NULL)
+		free_later(e, NULL, list);
 	denial_names_start(e);
 }
 
@@ -289,6 +304,7 @@ int denials_new(struct engine *e)
 	if (e->denials == NULL)
 		return -ENOMEM;
 	isc_random_buf(&e->denials->seed, sizeof(e->denials->seed));
+	e->denials->pool.seed = e->denials->seed;
 	return 0;
 }
 

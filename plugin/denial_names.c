@@ -15,13 +15,15 @@
 #define TIME_MS	      600000u
 #define IDLE_MS	      10000u
 #define TRANSFERS_MAX 4u /* at once: each has a list as large as its zone */
-#define AGAIN_MS      10000u
+#define GAP_TIMES     20u
+#define GAP_MIN_MS    1000u
+#define AGAIN_MS      10000u /* after a failure */
 #define AGAIN_MAX_MS  3600000u
 #define REFRESH_MIN_S 60u
 #define REFRESH_MAX_S 86400u
 #define REFRESH_S     300u /* before the SOA is known */
 #define SETS_SHARE    2u   /* of the cache, for all sets */
-#define CHANGE_SHARE  8u   /* of the cache, for the list of one difference */
+#define LIST_SHARE    8u   /* of the cache, for the list of one transfer */
 
 /* -- publishing ------------------------------------------------------------ */
 
@@ -112,13 +114,23 @@ static uint64_t again_ms(uint32_t fails)
 	return ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS;
 }
 
+/* Transfers shall take no more than a twentieth of the time. */
+static uint64_t gap_ms(const struct denial *d)
+{
+	uint64_t ms = GAP_TIMES * d->took_ms;
+
+	if (ms < GAP_MIN_MS)
+		return GAP_MIN_MS;
+	return ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS;
+}
+
 void denial_names_drop(struct engine *e, struct denial *d)
 {
 	d->spoilt = d->step != DENIAL_IDLE && d->step != DENIAL_KEPT;
 	if (d->step != DENIAL_KEPT)
 		return;
 	free_later(e, withdraw(e, d));
-	d->due_ms = d->began_ms + AGAIN_MS;
+	d->due_ms = d->began_ms + gap_ms(d);
 	if (!e->denials->stopping)
 		denials_resize(e);
 }
@@ -148,21 +160,11 @@ static int take_record(void *arg, enum xfr_part part,
 	return rc == -EINVAL ? 0 : rc; /* not of the zone */
 }
 
-/* It did not come to a set: tries again, later each time. */
-static void failed(struct engine *e, struct denial *d, int rc)
+/* Remembers why there is no set; says so once. */
+static void note_why(struct denial *d, int rc)
 {
 	char text[LOG_ERROR_MAX];
 
-	d->step = DENIAL_IDLE;
-	if (d->state == NULL) {
-		denial_gone(e, d);
-		return;
-	}
-	bool spoilt = d->spoilt;
-	d->spoilt = false;
-	d->due_ms = clock_now_ms() + again_ms(spoilt ? 0 : d->fails);
-	if (spoilt)
-		return;
 	if (d->why != rc)
 		log_write(rc == -EOPNOTSUPP ? ISC_LOG_INFO : ISC_LOG_WARNING,
 			  "zone '%s': its names are not known: %s",
@@ -177,7 +179,39 @@ static void failed(struct engine *e, struct denial *d, int rc)
 				  ? "they are too many for the cache's size"
 				  : log_error(rc, text));
 	d->why = rc;
-	d->fails = rc == -EOPNOTSUPP ? 16 : d->fails + 1;
+}
+
+/* It did not come to a set: tries again, later each time. */
+static void failed(struct engine *e, struct denial *d, int rc)
+{
+	d->step = DENIAL_IDLE;
+	if (d->state == NULL) {
+		denial_gone(e, d);
+		return;
+	}
+	bool spoilt = d->spoilt;
+	d->spoilt = false;
+	if (spoilt) {
+		d->due_ms = d->began_ms + gap_ms(d);
+		return;
+	}
+	d->due_ms = clock_now_ms() + again_ms(d->fails++);
+	note_why(d, rc);
+}
+
+/* 0 if what the worker has made may be published. */
+static int check_usable(const struct engine *e, const struct denial *d,
+			const struct names *names)
+{
+	if (d->state == NULL || d->spoilt || e->denials->stopping)
+		return -EAGAIN;
+	if (fresh_signed(d->zone))
+		return -EOPNOTSUPP;
+	return e->denials->names_bytes + names_bytes(names) >
+			       e->snapshot->config->cache_size_bytes /
+				       SETS_SHARE
+		       ? -E2BIG
+		       : 0;
 }
 
 /* The worker is done: back on the engine's thread. */
@@ -190,20 +224,20 @@ static void built(struct job *job)
 	int rc = n->rc;
 	uint32_t seen;
 
+	e->denials->n_moving--;
 	naming_free(n);
-	if (rc == 0 &&
-	    e->denials->names_bytes + names_bytes(names) >
-		    e->snapshot->config->cache_size_bytes / SETS_SHARE)
-		rc = -E2BIG;
-	if (rc == 0 && (d->state == NULL || d->spoilt || e->denials->stopping ||
-			!fresh_seen(d->zone, &seen) ||
+	if (rc == 0)
+		rc = check_usable(e, d, names);
+	if (rc == 0 && (!fresh_seen(d->zone, &seen) ||
 			xfr_newer(seen, names_soa(names)->serial)))
-		rc = -EAGAIN; /* an origin that lags, or it has been purged */
+		rc = -EAGAIN; /* an origin that lags */
 	if (rc != 0) {
 		free_later(e, names);
 		failed(e, d, rc);
+		denial_names_start(e);
 		return;
 	}
+	d->took_ms = clock_now_ms() - d->began_ms;
 	publish(e, d, names);
 	log_write(ISC_LOG_INFO,
 		  "zone '%s': serial %u: its %llu names are known, in %llu "
@@ -213,6 +247,7 @@ static void built(struct job *job)
 		  (unsigned long long)names_bytes(names));
 	if (names_soa(names)->serial != seen)
 		fresh_hint(e, d->zone);
+	denial_names_start(e);
 }
 
 static void build(struct job *job)
@@ -232,18 +267,19 @@ static void transferred(void *arg, const struct xfr_result *result)
 	int rc = result->status;
 
 	d->naming = NULL;
-	e->denials->n_moving--;
 	if (rc == 0 && (!n->has_soa || n->soa.serial != result->serial))
 		rc = -EBADMSG;
-	if (rc != 0) {
-		naming_free(n);
-		failed(e, d, rc);
-	} else {
+	if (rc == 0) {
 		d->step = DENIAL_BUILDING;
 		n->job.run = build;
 		process_work(e->process, &n->job);
+		return;
 	}
-	denial_names_start(e);
+	e->denials->n_moving--;
+	naming_free(n);
+	failed(e, d, rc);
+	if (rc != -ECANCELED) /* in which case zones are going */
+		denial_names_start(e);
 }
 
 static int start(struct engine *e, const struct denial *d, struct naming *n)
@@ -264,9 +300,9 @@ static int start(struct engine *e, const struct denial *d, struct naming *n)
 		.done = transferred,
 		.arg = n,
 	};
-	int rc =
-		names_list_new(&zone->name, e->denials->seed,
-			       e->snapshot->config->cache_size_bytes, &n->list);
+	int rc = names_list_new(
+		&zone->name, e->denials->seed,
+		e->snapshot->config->cache_size_bytes / LIST_SHARE, &n->list);
 
 	if (rc == 0)
 		rc = fresh_key_for(d->zone, setup.origin, &setup.key);
@@ -303,7 +339,8 @@ static bool is_due(const struct denial *d, uint64_t now_ms)
 
 	return d->state != NULL && d->step == DENIAL_IDLE &&
 	       d->zone->config->names == CONFIG_NAMES_TRANSFER &&
-	       d->due_ms <= now_ms && fresh_seen(d->zone, &seen);
+	       d->due_ms <= now_ms && !fresh_signed(d->zone) &&
+	       fresh_seen(d->zone, &seen);
 }
 
 void denial_names_start(struct engine *e)
@@ -335,7 +372,8 @@ void denial_names_stop(struct denial *d)
 struct denial_change {
 	struct names_list *list;
 	struct names_soa soa;
-	uint32_t at;   /* serial that the list brings the set to */
+	uint32_t from; /* serial of the set when the transfer began */
+	uint32_t at;   /* serial that the list brings it to */
 	bool takes;    /* the step is one that the set has not had */
 	bool unusable; /* too large, or the zone has been signed */
 };
@@ -351,11 +389,11 @@ struct denial_change *denial_change_new(const struct zone *zone)
 	if (c == NULL)
 		return NULL;
 	c->soa = *names_soa(d->names);
-	c->at = c->soa.serial;
+	c->from = c->at = c->soa.serial;
 	uint64_t size = zone->snapshot->config->cache_size_bytes;
 	c->unusable = names_list_new(&zone->config->name,
 				     process_get()->engine->denials->seed,
-				     size / CHANGE_SHARE, &c->list) != 0;
+				     size / LIST_SHARE, &c->list) != 0;
 	return c;
 }
 
@@ -413,14 +451,15 @@ static void changed(struct job *job)
 	int rc = n->rc;
 
 	naming_free(n);
-	if (rc == 0 && d->state != NULL && !d->spoilt &&
-	    !e->denials->stopping) {
+	if (rc == 0)
+		rc = check_usable(e, d, names);
+	if (rc == 0) {
 		d->changes++;
 		publish(e, d, names);
 		return;
 	}
 	free_later(e, names);
-	failed(e, d, rc != 0 ? rc : -EAGAIN);
+	failed(e, d, rc);
 }
 
 static void change(struct job *job)
@@ -447,7 +486,9 @@ void denial_change_apply(struct engine *e, const struct zone *zone,
 		return;
 	}
 	n = calloc(1, sizeof(*n));
-	if (n == NULL || c == NULL || c->unusable || c->at != serial) {
+	/* it may be another set by now */
+	if (n == NULL || c == NULL || c->unusable || c->at != serial ||
+	    c->from != names_soa(d->names)->serial) {
 		denial_change_free(c);
 		free(n);
 		denial_names_drop(e, d);
@@ -465,15 +506,25 @@ void denial_change_apply(struct engine *e, const struct zone *zone,
 	process_work(e->process, &n->job);
 }
 
-void denial_confirm(const struct engine *e, const struct zone *zone,
-		    uint32_t serial)
+void denial_confirm(struct engine *e, const struct zone *zone, uint32_t serial)
 {
 	struct denial *d = zone->state->denial;
+	uint32_t seen;
 
-	if (d == NULL || d->step != DENIAL_KEPT ||
-	    names_soa(d->names)->serial != serial)
+	if (d == NULL || zone->config->names != CONFIG_NAMES_TRANSFER)
 		return;
-	expire_set(e, d);
+	if (fresh_signed(zone)) {
+		denial_names_drop(e, d);
+		note_why(d, -EOPNOTSUPP);
+		return;
+	}
+	if (d->step != DENIAL_KEPT)
+		return;
+	uint32_t kept = names_soa(d->names)->serial;
+	if (fresh_seen(zone, &seen) && xfr_newer(seen, kept))
+		denial_names_drop(e, d);
+	else if (kept == serial)
+		expire_set(e, d);
 }
 
 uint32_t denial_refresh_s(const struct zone *zone)

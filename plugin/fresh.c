@@ -218,6 +218,11 @@ bool fresh_seen(const struct zone *zone, uint32_t *serial)
 	return true;
 }
 
+bool fresh_signed(const struct zone *zone)
+{
+	return zone->state->fresh != NULL && zone->state->fresh->is_signed;
+}
+
 int fresh_key_for(const struct zone *zone, const struct config_origin *origin,
 		  struct dns_tsigkey **keyp)
 {

@@ -78,6 +78,9 @@ void fresh_restored(struct engine *e, struct zone *zone, uint64_t saved);
 /* The serial that the zone's answers were brought to; false: not known. */
 bool fresh_seen(const struct zone *zone, uint32_t *serial);
 
+/* At the last look some origin's SOA was signed. */
+bool fresh_signed(const struct zone *zone);
+
 /*
  * The key for a transfer from 'origin', a reference of the caller's; NULL if it
  * needs none.  0 or -ENOKEY.

@@ -93,6 +93,7 @@ static void conclude(struct check *c)
 		end(c, true, false);
 		return;
 	}
+	fz->is_signed = c->is_signed;
 	bool lagging = oldest != fz->seen || newest != fz->seen;
 	if (!lagging)
 		fz->serial = fz->seen;
@@ -475,12 +476,16 @@ static void soa_done(void *arg, const struct origin_reply *reply)
 	struct probe *probe = arg;
 	struct check *c = probe->check;
 	size_t i = probe->i;
+	bool is_signed;
 
 	c->open--;
 	if (reply->status == 0 &&
 	    xfr_soa_serial(c->engine->process->mctx, &c->zone->config->name,
-			   reply->msg, reply->n, &c->serial[i]) == 0)
+			   reply->msg, reply->n, &c->serial[i],
+			   &is_signed) == 0) {
 		c->has[i] = true;
+		c->is_signed |= is_signed;
+	}
 	decide(c);
 }
 

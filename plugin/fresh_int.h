@@ -25,6 +25,7 @@ struct fresh_zone {
 	struct zone_state *state;
 	dns_tsig_keyring_t *keys; /* of the last client's view; held */
 	bool known;		  /* the two serials are */
+	bool is_signed;		  /* a SOA of the last look was */
 	bool early;		  /* something was asked before they were */
 	bool hint;		  /* to be looked at, sooner or later */
 	bool busy;		  /* a look is under way */
@@ -56,6 +57,7 @@ struct check {
 	enum fresh_step step;
 	size_t open; /* questions for serials under way */
 	bool has[CONFIG_ORIGINS_MAX];
+	bool is_signed; /* the SOA of one of these */
 	uint32_t serial[CONFIG_ORIGINS_MAX];
 	struct probe soa[CONFIG_ORIGINS_MAX];
 	size_t from; /* the origin that the difference comes from */

@@ -71,8 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += n;
 		size -= n;
 	}
-	(void)proofs_sweep(proofs, NOW + 300);
-	proofs_retired_free(proofs_retired(proofs));
+	proofs_sweep(proofs, NOW + 300);
+	proofs_retired_free(proofs_retired(proofs, NULL));
 	proofs_free(proofs);
 	if (pool.bytes != 0)
 		abort();

@@ -6,11 +6,14 @@ differences keep current; signed ones by what the origin has proven.  Each
 answer made here is compared with the origin's own.
 """
 
+import threading
+
 import dns.rcode
 import dns.rdatatype
 import pytest
 
-from nzlib import ask, wait_for
+from nzlib import (Edge, FakeOrigin, answer_to, ask, rrset, wait_for,
+                   zone_of)
 
 from test_fresh import NSEC3, Rig, ZONE, fqdn, shape
 
@@ -305,3 +308,126 @@ def test_opt_out_proves_nothing():
             rig.same(f"r{i}")
         for i in range(100, 120):
             assert rig.same(f"r{i}")
+
+
+# -- origins as no named is ------------------------------------------------------
+
+class Script(FakeOrigin):
+    """Zones in versions, {serial: records}; 'ixfr' is a list of messages, each
+    a list of records, of which all but the first wait for 'go'."""
+
+    def __init__(self, serial, versions):
+        self.serial, self.versions = serial, versions
+        self.signed = False
+        self.mute = False  # no transfer is answered
+        self.ixfr = None
+        self.go = threading.Event()
+        super().__init__(self.reply)
+
+    @staticmethod
+    def soa(zone, serial):
+        return rrset(zone, 300, "SOA", f"ns.{zone} h.{zone} {serial} 3600 600 "
+                     "604800 300")
+
+    def transfer(self, query, zone):
+        soa = self.soa(zone, self.serial)
+        if query.question[0].rdtype == dns.rdatatype.AXFR:
+            return [[soa, *self.versions[self.serial], soa]]
+        return self.ixfr or [[soa]]
+
+    def reply(self, query, _):
+        q = query.question[0]
+        zone = ".".join(str(q.name).split(".")[-3:])
+        if q.rdtype in (dns.rdatatype.AXFR, dns.rdatatype.IXFR):
+            if self.mute:
+                return None
+            parts = self.transfer(query, zone)
+            if len(parts) > 1:
+                self.go.wait(20)
+            return [answer_to(query, *part, edns=False) for part in parts]
+        found = [r for r in self.versions[self.serial]
+                 if r.name == q.name and r.rdtype == q.rdtype]
+        if str(q.name) == zone and q.rdtype == dns.rdatatype.SOA:
+            found = [self.soa(zone, self.serial)]
+            if self.signed:
+                found.append(rrset(
+                    zone, 300, "RRSIG", "SOA 13 2 300 20300101000000 "
+                    f"20200101000000 1 {zone} AAAA"))
+        return answer_to(query, *found, rcode=0 if found else 3, authority=[]
+                         if found else [self.soa(zone, self.serial)])
+
+    def was_asked(self, rdtype):
+        return any(q.question[0].rdtype == rdtype for q, _ in self.asked)
+
+
+def the_set(edge, i=0):
+    return edge.status()["zones"][i]["names"]["set"]
+
+
+NS = rrset(ZONE + ".", 300, "NS", "ns.elsewhere.test.")
+
+
+def test_zones_that_go_in_the_middle_of_transfers():
+    zones = [f"z{i}.test" for i in range(6)]
+    with Script(7, {7: []}) as origin:
+        origin.mute = True
+        with Edge({z: zone_of(origin, names="transfer")
+                   for z in zones}) as edge:
+            wait_for(lambda: sum(the_set(edge, i)["state"] == "transfer"
+                                 for i in range(6)) == 4, "transfers")
+            for gone in zones[2:5], zones[:2], zones[5:]:
+                for zone in gone:
+                    del edge.doc["zones"][zone]
+                edge.write_json()
+                edge.nzctl("reload")
+                edge.status()
+            assert edge.process.poll() is None
+
+
+def test_dname_at_the_apex():
+    dname = rrset(ZONE + ".", 300, "DNAME", "other.test.")
+    with Script(7, {7: [NS, dname]}) as origin, \
+            Edge({ZONE: zone_of(origin, names="transfer")}) as edge:
+        wait_for(lambda: the_set(edge)["state"] == "kept", "the set")
+        ask(edge, "www." + ZONE)
+        assert origin.was_asked(dns.rdatatype.A)
+
+
+def test_a_difference_for_another_set():
+    """The set was made anew, and is further, when a difference has come."""
+    def www(*hosts):
+        return rrset("www." + ZONE + ".", 300, "A",
+                     *(f"192.0.2.{h}" for h in hosts))
+    more = rrset("more." + ZONE + ".", 300, "A", "192.0.2.9")
+    versions = {7: [NS, www(1, 2)], 8: [NS, www(2)], 9: [NS, www(2), more]}
+    soa = {n: Script.soa(ZONE + ".", n) for n in versions}
+    with Script(7, versions) as fast, Script(7, versions) as slow, \
+            Edge({ZONE: zone_of(fast, slow, names="transfer")}) as edge:
+        wait_for(lambda: the_set(edge)["state"] == "kept", "the set")
+        fast.ixfr = [[soa[9], soa[7], www(1), soa[8], soa[8]],
+                     [soa[9], more, soa[9]]]
+        fast.serial = 9
+        edge.nzctl("notify", ZONE)
+        wait_for(lambda: fast.was_asked(dns.rdatatype.IXFR), "a difference")
+        slow.serial = 8
+        edge.nzctl("purge", "nothing." + ZONE)
+        wait_for(lambda: the_set(edge).get("serial") == 8, "the next set", 30)
+        fast.go.set()
+        wait_for(lambda: the_set(edge).get("serial") == 9, "the last set", 30)
+        slow.serial = 9
+        assert ask(edge, "www." + ZONE).rcode() == dns.rcode.NOERROR
+        assert ask(edge, "more." + ZONE).rcode() == dns.rcode.NOERROR
+        assert ask(edge, "none." + ZONE).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_signed_on_the_fly():
+    """Signatures that are not in a transfer: unsigned denials would be bogus."""
+    with Script(7, {7: [NS]}) as origin, \
+            Edge({ZONE: zone_of(origin, names="transfer")}) as edge:
+        wait_for(lambda: the_set(edge)["state"] == "kept", "the set")
+        origin.signed = True
+        edge.nzctl("notify", ZONE)
+        wait_for(lambda: "signed" in the_set(edge).get("why", ""),
+                 "the set to be given up", 30)
+        ask(edge, "www." + ZONE)
+        assert origin.was_asked(dns.rdatatype.A)

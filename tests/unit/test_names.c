@@ -120,6 +120,25 @@ static void test_closest_encloser(void **state)
 	names_free(names);
 }
 
+/* All but the apex is below it. */
+static void test_dname_at_the_apex(void **state)
+{
+	struct names_list *list = small_zone();
+	struct names_soa soa = { .serial = 2 };
+
+	(void)state;
+	add(list, "example.com", DNAME, true);
+	struct names *names = set_of(list);
+	assert_int_equal(ask(names, "ww.example.com"), NAMES_MAY);
+	list = list_of("example.com");
+	add(list, "example.com", DNAME, false);
+	assert_int_equal(names_apply(names, list, &soa), 0);
+	assert_int_equal(ask(names, "ww.example.com"), NAMES_NOT);
+	assert_int_equal(names_apply(names, list, &soa), -EBADMSG);
+	names_list_free(list);
+	names_free(names);
+}
+
 static void test_differences(void **state)
 {
 	struct names *names = set_of(small_zone());
@@ -365,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_missing),
 		cmocka_unit_test(test_closest_encloser),
+		cmocka_unit_test(test_dname_at_the_apex),
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_counts_end),
 		cmocka_unit_test(test_bounds),

@@ -21,7 +21,7 @@
 #define DEPTH  3u
 #define NAMES  (1u + LABELS + LABELS * LABELS + LABELS * LABELS * LABELS)
 #define NOW    1000u
-#define TTL    300u
+#define TTL    250u
 
 enum {
 	A = 1,
@@ -302,14 +302,19 @@ static int learn(struct zone *z, const struct dname *owner, struct pen *pen,
 	return proofs_learn(z->proofs, &set, NOW);
 }
 
-static void learn_soa(struct zone *z)
+static void learn_soa_with(struct zone *z, uint8_t minimum_s)
 {
-	const uint8_t rdata[22] = { 0 };
+	const uint8_t rdata[22] = { [21] = minimum_s };
 	struct pen pen = { .n = 0 };
 
 	put_record(&pen, SOA, rdata, sizeof(rdata));
 	put_signature(&pen, SOA, apex(), apex());
 	assert_int_equal(learn(z, apex(), &pen, TTL), 0);
+}
+
+static void learn_soa(struct zone *z)
+{
+	learn_soa_with(z, 0xff);
 }
 
 static bool in_chain(const struct zone *z, size_t i)
@@ -453,7 +458,7 @@ static void test_nsec(void **state)
 			if (in_chain(&z, i))
 				learn_nsec(&z, i);
 		check(&z, true);
-		proofs_retired_free(proofs_retired(z.proofs));
+		proofs_retired_free(proofs_retired(z.proofs, NULL));
 		proofs_free(z.proofs);
 		assert_int_equal(atomic_load(&z.pool.bytes), 0);
 	}
@@ -476,7 +481,7 @@ static void nsec3_round(bool opt_out)
 		assert_int_equal(learn_nsec3(&z, list, n, i, 1), 0);
 	check(&z, !opt_out);
 	assert_int_equal(learn_nsec3(&z, list, n, 0, 2), -ESTALE);
-	proofs_retired_free(proofs_retired(z.proofs));
+	proofs_retired_free(proofs_retired(z.proofs, NULL));
 	proofs_free(z.proofs);
 }
 
@@ -500,10 +505,18 @@ static void test_ages(void **state)
 	assert_int_equal(ask(&z, z.name[7].name, A, NOW + TTL - 1),
 			 PROOFS_NXDOMAIN);
 	assert_int_equal(ask(&z, z.name[7].name, A, NOW + TTL), PROOFS_NONE);
-	assert_false(proofs_sweep(z.proofs, NOW + TTL - 1));
+	proofs_sweep(z.proofs, NOW + TTL - 1);
 	assert_int_equal(proofs_count(z.proofs), 2);
-	assert_true(proofs_sweep(z.proofs, NOW + TTL));
-	assert_int_equal(proofs_count(z.proofs), 1);
+	proofs_sweep(z.proofs, NOW + TTL);
+	assert_int_equal(proofs_count(z.proofs), 0);
+	proofs_retired_free(proofs_retired(z.proofs, NULL));
+
+	/* RFC 9077: no longer than the SOA's MINIMUM */
+	learn_soa_with(&z, 60);
+	learn_nsec(&z, 0);
+	assert_int_equal(ask(&z, z.name[7].name, A, NOW + 59), PROOFS_NXDOMAIN);
+	proofs_sweep(z.proofs, NOW + 60);
+	assert_int_equal(proofs_count(z.proofs), 0);
 	proofs_free(z.proofs);
 }
 

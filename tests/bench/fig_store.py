@@ -7,10 +7,11 @@ a name, half of the names below half0, half below half1.
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import socket
+import statistics
 import struct
-import threading
 import time
 
 from harness import Broken, Lab, Skip, figure, query_wire, wait_for
@@ -110,37 +111,42 @@ def prefer(pid):
             os.setpriority(os.PRIO_PROCESS, int(task), -15)
 
 
-class Client(threading.Thread):
+class Client:
     """
-    Asks one question after the other and notes when, and how long it waited:
-    ready-made queries, a few sockets in turn (so that each thread of named has
-    some), no garbage collection, as its own pauses are no waits for named.
+    Asks one question after the other and notes when, and how long it waited: a
+    process of its own, ready-made queries, a few sockets in turn (so that each
+    thread of named has some), as its own pauses are no waits for named.
     """
 
     def __init__(self, full, name_of):
-        super().__init__()
-        self.name_of = name_of
-        self.stopping = False
+        fork = multiprocessing.get_context('fork')
+        self.stopping = fork.Value('b', 0, lock=False)
+        self.result, end = fork.Pipe(False)
+        self.process = fork.Process(target=self.run, daemon=True, args=(
+            full.edge.port, name_of, end))
         self.waits = []
-        self.sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                        for _ in range(8)]
-        for s in self.sockets:
-            s.settimeout(5)
-            s.connect(('127.0.0.1', full.edge.port))
 
-    def run(self):
+    def run(self, port, name_of, end):
         with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
-        while not self.stopping:
-            i = len(self.waits)
+            os.setpriority(os.PRIO_PROCESS, 0, -15)
+        gc.disable()
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                   for _ in range(8)]
+        for s in sockets:
+            s.settimeout(5)
+            s.connect(('127.0.0.1', port))
+        waits = []
+        while not self.stopping.value:
+            i = len(waits)
             head = struct.pack('!H', i % 65536)
-            query = head + query_wire(self.name_of(i) + '.' + ZONE)[2:]
-            s = self.sockets[i % len(self.sockets)]
+            query = head + query_wire(name_of(i) + '.' + ZONE)[2:]
+            s = sockets[i % len(sockets)]
             since = time.monotonic()
             s.send(query)
             while s.recv(512)[:2] != head:
                 pass
-            self.waits.append((since, 1000 * (time.monotonic() - since)))
+            waits.append((since, 1000 * (time.monotonic() - since)))
+        end.send(waits)
 
     def longest(self, since, until):
         """The longest wait in ms of those that began then, and how many."""
@@ -148,20 +154,18 @@ class Client(threading.Thread):
         return max(some), len(some)
 
     def __enter__(self):
-        gc.disable()
-        self.start()
+        self.process.start()
         return self
 
     def __exit__(self, *_):
-        self.stopping = True
-        self.join()
-        gc.enable()
-        for s in self.sockets:
-            s.close()
+        self.stopping.value = 1
+        if self.result.poll(30):
+            self.waits = self.result.recv()
+        self.process.join(5)
 
 
 AFTER_S = 1  # after the reply, while what was purged is freed
-LONGEST_MS = 5  # the bound
+ROUNDS = 3
 KINDS = {  # of questions
     'hits': lambda i: 'h%07d.half1' % (2 * i % ENTRIES + 1),
     'misses': lambda i: 'm%d' % i,
@@ -188,19 +192,18 @@ def purge_once(kind):
         client.longest(0, since), client.longest(end, time.monotonic()))
 
 
-@figure('purge-wait-ms', '<=%d' % LONGEST_MS)
+@figure('purge-wait-ms', '<=5')
 def purge_wait():
     lines, worst = [], 0
     for kind in KINDS:
-        for void in range(6):
-            took, (ms, n), (quiet_ms, _) = purge_once(kind)
-            if quiet_ms <= LONGEST_MS:
-                break  # else the machine alone is over the bound
-        worst = max(worst, ms)
-        lines.append('%s: the longest of %d waits is %.2f ms, from a purge of '
-                     '%d entries (reply after %.2f s) to %d s after its reply'
-                     % (kind, n, ms, ENTRIES // 2, took, AFTER_S))
-        lines.append('  control: in %d s before and %d s after that it is %.2f '
-                     'ms; rounds void as it was over the bound: %d'
-                     % (AFTER_S, AFTER_S, quiet_ms, void))
-    return worst, lines
+        rounds = [purge_once(kind) for _ in range(ROUNDS)]
+        # whatever else the machine does is in some rounds, the purge in all
+        worst = max(worst, statistics.median(ms for _, (ms, _), _ in rounds))
+        for took, (ms, n), (quiet_ms, _) in rounds:
+            lines.append('%s: the longest of %d waits is %.2f ms, from a purge '
+                         'of %d entries (reply after %.2f s) to %d s after its '
+                         'reply; %.2f ms in a second before and one after that'
+                         % (kind, n, ms, ENTRIES // 2, took, AFTER_S,
+                            quiet_ms))
+    return worst, ['the median of %d rounds of the worse kind of questions'
+                   % ROUNDS] + lines

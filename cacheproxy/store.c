@@ -32,6 +32,8 @@ struct store {
 	struct store_entry *_Atomic *bucket;
 	uint64_t seed;
 	size_t mapped_bytes;
+	/* the writer's; it changes only when an identity comes or goes */
+	struct census census;
 	/* the writer's, on lines of their own; _Atomic for statistics */
 	_Alignas(64) struct queue small;
 	struct queue main;
@@ -191,6 +193,7 @@ void store_free(struct store *store)
 	queue_free(&store->small);
 	queue_free(&store->main);
 	(void)store_retired_free(store->retired, SIZE_MAX);
+	census_fini(&store->census);
 	munmap(store->bucket, store->mapped_bytes);
 	free(store);
 }
@@ -337,9 +340,32 @@ struct store_entry *store_entry_new(const struct store_key *key, uint64_t hash,
 	return e;
 }
 
+static bool is_negative(const struct store_entry *e)
+{
+	return e->kind == STORE_NODATA || e->kind == STORE_NXDOMAIN;
+}
+
+/* Counts an entry in for its zone, before one that it replaces goes. */
+static void census_in(struct store *store, const struct store_entry *e)
+{
+	size_t before = census_bytes(&store->census);
+
+	census_add(&store->census, e->zone, store_bytes(e), is_negative(e));
+	count(&store->bytes, census_bytes(&store->census) - before);
+}
+
+static void census_out(struct store *store, const struct store_entry *e)
+{
+	size_t before = census_bytes(&store->census);
+
+	census_take(&store->census, e->zone, store_bytes(e), is_negative(e));
+	count(&store->bytes, census_bytes(&store->census) - before);
+}
+
 /* Of an entry no longer in its chain, or replaced there. */
 static void retire(struct store *store, struct store_entry *e)
 {
+	census_out(store, e);
 	e->back = NULL;
 	e->fore = store->retired;
 	store->retired = e;
@@ -396,7 +422,7 @@ static void evict(struct store *store)
 {
 	uint64_t limit = counted(&store->limit_bytes);
 
-	while (counted(&store->bytes) > limit) {
+	while (counted(&store->bytes) > limit && counted(&store->entries) > 0) {
 		if (store->small.bytes > limit / SMALL_SHARE ||
 		    store->main.front == NULL)
 			evict_small(store);
@@ -442,6 +468,7 @@ static void replace(struct store *store, struct store_entry *_Atomic *link,
 {
 	struct store_entry *old = follow(link);
 
+	census_in(store, e);
 	atomic_init(&e->next, follow(&old->next));
 	hits_set(e, hits_of(old));
 	main_set(e, main_is(old));
@@ -456,6 +483,7 @@ static void hang(struct store *store, struct store_entry *e)
 {
 	struct store_entry *_Atomic *link = bucket_of(store, e->hash);
 
+	census_in(store, e);
 	atomic_init(&e->next, follow(link));
 	point(link, e);
 	queue_add(queue_of(store, e), e);
@@ -661,4 +689,9 @@ void store_stats_read(const struct store *store, struct store_stats *stats)
 		.swept = counted(&store->swept),
 		.purged = counted(&store->purged),
 	};
+}
+
+struct census_sum store_zone(const struct store *store, uint64_t zone)
+{
+	return census_of(&store->census, zone);
 }

@@ -9,14 +9,14 @@
  * fields marked _Atomic.  An entry removed is only retired: it is freed after
  * a grace period, by whoever takes store_retired().
  *
- * Size: the limit counts entries with their keys and headers, and the table
- * (a pointer for every 512 octets of the first limit); not what is retired
- * and waits for its grace period.  Eviction is S3-FIFO (Yang et al., SOSP 2023)
- * without the ghost queue: new entries pass a small queue, and only those asked
- * again while there reach the main queue (negative answers and failures: those
- * asked again twice), so that a flood of once-asked names cannot push out what
- * is popular.  An entry put in place of another keeps its place and its
- * popularity.
+ * Size: the limit counts entries with their keys and headers, the table (a
+ * pointer for every 512 octets of the first limit) and the census of zones; not
+ * what is retired and waits for its grace period.  Eviction is S3-FIFO (Yang et
+ * al., SOSP 2023) without the ghost queue: new entries pass a small queue, and
+ * only those asked again while there reach the main queue (negative answers and
+ * failures: those asked again twice), so that a flood of once-asked names
+ * cannot push out what is popular.  An entry put in place of another keeps its
+ * place and its popularity.
  *
  * Hash: 48 bits of XXH3 over zone and name choose the bucket; the type is
  * folded into the 16 bits above.  So all types of a name share a chain, where
@@ -33,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cacheproxy/census.h"
 #include "cacheproxy/wire.h"
 
 #define STORE_TYPES_MAX 32u	 /* entries of one name */
@@ -320,3 +321,10 @@ struct store_stats {
 
 /* Any thread; each figure is true, though not all of one instant. */
 void store_stats_read(const struct store *store, struct store_stats *stats);
+
+/*
+ * Writer, without a lock: what is stored under the identity 'zone' at this
+ * moment, stale and failures included.  A purge of a zone that gives it a new
+ * identity leaves the figures with the old one, which goes when it is swept.
+ */
+struct census_sum store_zone(const struct store *store, uint64_t zone);

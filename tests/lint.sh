@@ -61,7 +61,7 @@ headers '<(isc|dns|dst|ns|isccfg|irs)/' $common $gtm $client >>"$out"
 headers '<(ns|isccfg|irs)/' $cache >>"$out"
 headers '<(isc|dns|dst)/' \
 	$(some cacheproxy/wire.* cacheproxy/store.* cacheproxy/flight.* \
-		cacheproxy/zonemap.*) >>"$out"
+		cacheproxy/zonemap.* cacheproxy/census.*) >>"$out"
 headers '("|<(isc|dns|dst|ns|isccfg)/)' plugin/stub.c >>"$out"
 done_with layers
 

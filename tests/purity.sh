@@ -15,7 +15,7 @@ pure='common/err common/dname common/units common/utf8 common/jsontext
 	common/nameset common/probe
 	gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_draw
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
-	cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
+	cacheproxy/census cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
 	cacheproxy/delta cacheproxy/delta_names cacheproxy/names
 	cacheproxy/asklist'
 
@@ -51,6 +51,7 @@ rcu='urcu_bp_.*|cds_lfht_.*|rcu_tsan_anchor'
 check none common/err common/dname common/units common/utf8 common/jsontext
 check none common/nameset common/probe
 check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
+check none cacheproxy/census
 check none cacheproxy/snapshot cacheproxy/snapshot_load
 check none cacheproxy/delta cacheproxy/delta_names cacheproxy/asklist
 check none gtm/table gtm/world gtm/world_build gtm/decide

@@ -178,10 +178,12 @@ static void replaces(void **state)
 	store_unref(old);
 }
 
+#define CENSUS_MIN (64u * sizeof(struct census_place)) /* of a few zones */
+
 /* Walks everything by find(): the sum of what is there. */
 static uint64_t sum_bytes(uint32_t n)
 {
-	uint64_t sum = stats().buckets * sizeof(void *);
+	uint64_t sum = stats().buckets * sizeof(void *) + CENSUS_MIN;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct store_key key = key_of(1, i, 1);
@@ -440,6 +442,147 @@ static void sweeps(void **state)
 	assert_int_equal(stats().swept, 50);
 }
 
+/* -- figures of zones ---------------------------------------------------- */
+
+#define ZONES 300u
+
+/* Every figure is what a look at all entries finds. */
+static void check_census(void)
+{
+	static struct census_sum want[ZONES + 1];
+
+	memset(want, 0, sizeof(want));
+	for (size_t i = 0; i < store_buckets(store); i++) {
+		const struct store_entry *e = store_bucket(store, i);
+		for (; e != NULL; e = store_bucket_next(e)) {
+			want[e->zone].entries++;
+			want[e->zone].bytes += store_bytes(e);
+			want[e->zone].negative += e->kind == STORE_NODATA ||
+						  e->kind == STORE_NXDOMAIN;
+		}
+	}
+	for (uint64_t zone = 0; zone <= ZONES; zone++) {
+		struct census_sum is = store_zone(store, zone);
+		assert_int_equal(is.entries, want[zone].entries);
+		assert_int_equal(is.bytes, want[zone].bytes);
+		assert_int_equal(is.negative, want[zone].negative);
+	}
+}
+
+static bool of_third(void *arg, const struct store_entry *e)
+{
+	(void)arg;
+	return e->hash % 3 == 0;
+}
+
+static void restore(const struct store_key *key, enum store_kind kind)
+{
+	struct store_entry *e = make(key, 100, kind);
+
+	store_restore(store, e);
+	store_unref(e);
+}
+
+/* Step 'i' of what may happen; 'x' is random. */
+static void step(uint32_t i, uint32_t x)
+{
+	struct store_key key =
+		key_of(x % ZONES, x / ZONES % 7, (uint16_t)x % 3);
+	struct store_walk walk = { 0 };
+
+	if (i % 500 == 499)
+		(void)store_purge_zone(store, key.zone);
+	else if (i % 1500 == 1498)
+		while (!store_walk(store, &walk, 64, of_third, NULL))
+			;
+	else if (i % 1500 == 1497)
+		(void)store_sweep(store, 64, 400);
+	else if (i % 40 == 39)
+		(void)store_purge_name(store, key.zone, key.name, key.n);
+	else if (i % 40 == 38)
+		(void)store_purge_type(store, &key);
+	else if (i % 4 == 3)
+		restore(&key, x >> 20 & 3);
+	else
+		put_kind(&key, (x >> 24) * 4, x >> 20 & 3);
+}
+
+static void knows_what_each_zone_has(void **state)
+{
+	uint32_t x = 1;
+
+	(void)state;
+	assert_int_equal(store_limit_set(store, 4 * MIB), 0);
+	for (uint32_t i = 0; i < 12000; i++) {
+		x = x * 1664525u + 1013904223u;
+		step(i, x ^ x >> 15);
+		if (i == 6000) /* from here on there are evictions */
+			assert_int_equal(store_limit_set(store, MIB), 0);
+		if (i % 100 == 0)
+			check_census();
+		reclaim();
+	}
+	assert_true(stats().evicted > 100);
+	assert_true(stats().replaced > 100);
+	check_census();
+	for (uint64_t zone = 0; zone < ZONES; zone++)
+		(void)store_purge_zone(store, zone);
+	check_census();
+	assert_int_equal(stats().bytes, stats().buckets * sizeof(void *));
+}
+
+static void figures_of_one_zone(void **state)
+{
+	struct store_key a = key_of(7, 1, 1);
+	struct store_key b = key_of(7, 2, 1);
+	struct store_key c = key_of(8, 2, 1);
+
+	(void)state;
+	assert_int_equal(store_zone(store, 7).entries, 0);
+	put_kind(&a, 100, STORE_NXDOMAIN);
+	put_kind(&b, 100, STORE_NODATA);
+	put_kind(&c, 100, STORE_FAILURE);
+	struct census_sum is = store_zone(store, 7);
+	assert_int_equal(is.entries, 2);
+	assert_int_equal(is.negative, 2);
+	assert_int_equal(is.bytes,
+			 store_bytes(find(&a)) + store_bytes(find(&b)));
+	put_kind(&a, 1000, STORE_POSITIVE); /* it is there now */
+	is = store_zone(store, 7);
+	assert_int_equal(is.entries, 2);
+	assert_int_equal(is.negative, 1);
+	assert_int_equal(is.bytes,
+			 store_bytes(find(&a)) + store_bytes(find(&b)));
+	assert_int_equal(store_zone(store, 8).entries, 1);
+	assert_int_equal(store_zone(store, 8).negative, 0);
+	restore(&a, STORE_NXDOMAIN); /* older than what is there */
+	assert_int_equal(store_zone(store, 7).negative, 1);
+	assert_int_equal(store_zone(store, 9).entries, 0);
+}
+
+/* A place for each identity that has something, and for no other. */
+static void many_identities(void **state)
+{
+	struct census census = { 0 };
+
+	(void)state;
+	for (uint64_t zone = 1; zone <= 100000; zone++) {
+		census_add(&census, zone, 128, false);
+		if (zone > 50)
+			census_take(&census, zone - 50, 128, false);
+	}
+	assert_int_equal(census.used, 50);
+	assert_true(census_bytes(&census) <= 8192);
+	for (uint64_t zone = 99951; zone <= 100000; zone++) {
+		assert_int_equal(census_of(&census, zone).entries, 1);
+		census_take(&census, zone, 128, false);
+	}
+	assert_int_equal(census_bytes(&census), 0);
+	census_take(&census, 1, 128, true); /* of one not counted */
+	assert_int_equal(census_of(&census, 1).entries, 0);
+	census_fini(&census);
+}
+
 /* -- many threads ------------------------------------------------------- */
 
 #define READERS 3u
@@ -599,6 +742,9 @@ int main(void)
 		TEST(purges),
 		TEST(sweeps),
 		TEST(walks_in_slices),
+		TEST(figures_of_one_zone),
+		TEST(knows_what_each_zone_has),
+		TEST(many_identities),
 		TEST(readers_and_a_writer),
 		TEST(readers_while_the_table_shrinks),
 	};

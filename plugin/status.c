@@ -170,35 +170,60 @@ static struct json_object *status_of_counters(struct engine *e)
 	return counters_json(counters);
 }
 
-static struct json_object *status_of_zones(const struct snapshot *s,
+/* What is stored under the zone's present identity. */
+static struct json_object *cache_json(const struct process *p,
+				      const struct zone *z)
+{
+	struct census_sum sum =
+		store_zone(p->store, atomic_load(&z->state->cache_id));
+	struct json_object *o = json_object_new_object();
+
+	add_number(o, "entries", sum.entries);
+	add_number(o, "bytes", sum.bytes);
+	add_number(o, "negative", sum.negative);
+	add_number(o, "negative_share_pct",
+		   sum.entries > 0 ? sum.negative * 100 / sum.entries : 0);
+	return o;
+}
+
+static struct json_object *zone_json(const struct process *p,
+				     const struct zone *z)
+{
+	struct json_object *o = json_object_new_object();
+	uint64_t counters[COUNTERS] = { 0 };
+	char name[DNAME_TEXT_MAX];
+
+	add_text(o, "id", z->config->id);
+	(void)dname_print(&z->config->name, name);
+	add_text(o, "name", name);
+	add_number(o, "origins", z->config->n_origins);
+	counters_read(z->state, counters);
+	json_object_object_add(o, "counters", counters_json(counters));
+	json_object_object_add(o, "cache", cache_json(p, z));
+	struct json_object *fresh = fresh_status(z);
+	if (fresh != NULL)
+		json_object_object_add(o, "fresh", fresh);
+	struct json_object *denial = denial_status(z);
+	if (denial != NULL)
+		json_object_object_add(o, "names", denial);
+	struct json_object *fill = fill_status(z);
+	if (fill != NULL)
+		json_object_object_add(o, "fill", fill);
+	return o;
+}
+
+static struct json_object *status_of_zones(const struct engine *e,
 					   const char *id)
 {
+	const struct snapshot *s = e->snapshot;
 	struct json_object *list = json_object_new_array();
-	char name[DNAME_TEXT_MAX];
 	size_t listed = 0;
 
 	for (size_t i = 0; i < s->n && listed < STATUS_ZONES_MAX; i++) {
 		const struct zone *z = &s->zone[i];
-		uint64_t counters[COUNTERS] = { 0 };
 		if (id != NULL && strcmp(id, z->config->id) != 0)
 			continue;
-		struct json_object *o = json_object_new_object();
-		add_text(o, "id", z->config->id);
-		(void)dname_print(&z->config->name, name);
-		add_text(o, "name", name);
-		add_number(o, "origins", z->config->n_origins);
-		counters_read(z->state, counters);
-		json_object_object_add(o, "counters", counters_json(counters));
-		struct json_object *fresh = fresh_status(z);
-		if (fresh != NULL)
-			json_object_object_add(o, "fresh", fresh);
-		struct json_object *denial = denial_status(z);
-		if (denial != NULL)
-			json_object_object_add(o, "names", denial);
-		struct json_object *fill = fill_status(z);
-		if (fill != NULL)
-			json_object_object_add(o, "fill", fill);
-		json_object_array_add(list, o);
+		json_object_array_add(list, zone_json(e->process, z));
 		listed++;
 	}
 	return list;
@@ -291,8 +316,7 @@ struct json_object *status_of_all(struct engine *e, const char *id)
 	origins_each(e->origins, add_origin, origins);
 	json_object_object_add(o, "origins", origins);
 	if (e->snapshot != NULL) {
-		json_object_object_add(o, "zones",
-				       status_of_zones(e->snapshot, id));
+		json_object_object_add(o, "zones", status_of_zones(e, id));
 		json_object_object_add(o, "conflicts",
 				       status_of_conflicts(e->snapshot));
 	}

@@ -70,11 +70,67 @@ static const struct plugin_series fresh_series[] = {
 	  PLUGIN_PLAIN },
 };
 
-static void put_fresh(struct probed_expo *expo, struct json_object *zones,
-		      size_t n)
+static const struct plugin_series cache_series[] = {
+	{ "entries", "nearzone_zone_cache_entries",
+	  "Answers of the zone in memory.", PROBED_GAUGE, PLUGIN_PLAIN },
+	{ "bytes", "nearzone_zone_cache_bytes",
+	  "Memory of the zone's answers, keys included.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "negative", "nearzone_zone_cache_negative_entries",
+	  "Answers in memory that deny a name or a type.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+};
+
+/* Of zones that deny by themselves what does not exist. */
+static const struct plugin_series proof_series[] = {
+	{ "proofs", "nearzone_zone_proofs",
+	  "Records kept that prove what does not exist.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+};
+
+static const struct plugin_series set_series[] = {
+	{ "names", "nearzone_zone_known_names",
+	  "Names in the set of all names of the zone.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "bytes", "nearzone_zone_known_names_bytes",
+	  "Memory of the set of all names of the zone.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "serial", "nearzone_zone_known_names_serial",
+	  "Serial of the set of all names of the zone.", PROBED_GAUGE,
+	  PLUGIN_PLAIN },
+	{ "transfers", "nearzone_zone_known_names_transfers_total",
+	  "Times that the whole zone was fetched for its names.",
+	  PROBED_COUNTER, PLUGIN_PLAIN },
+	{ "changes", "nearzone_zone_known_names_changes_total",
+	  "Times that the set of names was brought up to date.", PROBED_COUNTER,
+	  PLUGIN_PLAIN },
+};
+
+/* What zones have beside counters: in a member, or in a member of it. */
+static const struct zone_part {
+	const char *key, *sub; /* sub NULL: the member itself */
+	const struct plugin_series *series;
+	size_t n;
+} zone_parts[] = {
+	{ "cache", NULL, cache_series, N(cache_series) },
+	{ "fresh", NULL, fresh_series, N(fresh_series) },
+	{ "names", NULL, proof_series, N(proof_series) },
+	{ "names", "set", set_series, N(set_series) },
+};
+
+static struct json_object *part_of(struct json_object *zone,
+				   const struct zone_part *part)
 {
-	for (size_t k = 0; k < N(fresh_series); k++) {
-		const struct plugin_series *series = &fresh_series[k];
+	struct json_object *o = plugin_object(zone, part->key);
+
+	return part->sub != NULL ? plugin_object(o, part->sub) : o;
+}
+
+static void put_part(struct probed_expo *expo, struct json_object *zones,
+		     size_t n, const struct zone_part *part)
+{
+	for (size_t k = 0; k < part->n; k++) {
+		const struct plugin_series *series = &part->series[k];
 		probed_expo_family(expo, series->kind, series->name,
 				   series->help);
 		for (size_t i = 0; i < n; i++) {
@@ -82,9 +138,8 @@ static void put_fresh(struct probed_expo *expo, struct json_object *zones,
 				json_object_array_get_idx(zones, i);
 			const char *id = plugin_text(zone, "id");
 			uint64_t value;
-			if (id != NULL &&
-			    plugin_number(plugin_object(zone, "fresh"),
-					  series->key, &value))
+			if (id != NULL && plugin_number(part_of(zone, part),
+							series->key, &value))
 				probed_expo_number(
 					expo, PROBED_LABELS({ "zone", id }),
 					value);
@@ -114,7 +169,8 @@ void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
 	if (each.n == 0)
 		return;
 	plugin_put_each(expo, zones, &each);
-	put_fresh(expo, zones, each.n);
+	for (size_t i = 0; i < N(zone_parts); i++)
+		put_part(expo, zones, each.n, &zone_parts[i]);
 }
 
 /* -- origins ----------------------------------------------------------------

@@ -10,6 +10,7 @@
 
 #include "probes-client/dial.h"
 #include "probes-client/nzctl_list.h"
+#include "probes-client/nzctl_status.h"
 #include "probes-client/nzctl_traffic.h"
 #include "probes-client/show.h"
 
@@ -200,24 +201,26 @@ static struct json_object *request_of(const struct nzctl_options *options)
 	return request;
 }
 
-/* Asks and shows all of the reply, or its 'member' if it has that. */
+/* Asks and shows all of the reply. */
 static enum nzctl_exit ask_and_show(struct talk *talk,
 				    const struct nzctl_options *options,
-				    struct json_object *request,
-				    const char *member)
+				    struct json_object *request)
 {
 	enum nzctl_exit result = ask(talk, options, request, false);
-	struct json_object *part = NULL;
 
-	if (result != NZCTL_DONE || options->json)
-		return result;
-	if (member != NULL)
-		part = json_object_object_get(talk->reply, member);
-	if (json_object_is_type(part, json_type_object))
-		show_object(stdout, part, NULL);
-	else
+	if (result == NZCTL_DONE && !options->json)
 		show_object(stdout, talk->reply, "ok");
-	return NZCTL_DONE;
+	return result;
+}
+
+static void show_status(struct json_object *reply)
+{
+	struct json_object *status = json_object_object_get(reply, "status");
+
+	if (json_object_is_type(status, json_type_object))
+		nzctl_status_show(stdout, status);
+	else
+		show_object(stdout, reply, "ok");
 }
 
 enum nzctl_exit remote_status(const struct nzctl_options *options)
@@ -226,8 +229,9 @@ enum nzctl_exit remote_status(const struct nzctl_options *options)
 	struct talk talk;
 
 	add_text(request, "zone", options->zone);
-	enum nzctl_exit result =
-		ask_and_show(&talk, options, request, "status");
+	enum nzctl_exit result = ask(&talk, options, request, false);
+	if (result == NZCTL_DONE && !options->json)
+		show_status(talk.reply);
 	talk_end(&talk);
 	return result;
 }
@@ -240,7 +244,7 @@ enum nzctl_exit remote_lookup(const struct nzctl_options *options)
 	add_text(request, "name", options->argv[0]);
 	add_text(request, "type", options->argv[1]);
 	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
+	enum nzctl_exit result = ask_and_show(&talk, options, request);
 	if (result == NZCTL_DONE) {
 		struct json_object *state =
 			json_object_object_get(talk.reply, "state");
@@ -273,7 +277,7 @@ enum nzctl_exit remote_purge(const struct nzctl_options *options)
 	add_text(request, "type", type);
 	add_text(request, "subtree", options->subtree);
 	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
+	enum nzctl_exit result = ask_and_show(&talk, options, request);
 	talk_end(&talk);
 	return result;
 }
@@ -489,7 +493,7 @@ enum nzctl_exit remote_notify(const struct nzctl_options *options)
 	struct talk talk;
 
 	add_text(request, "zone", options->argv[0]);
-	enum nzctl_exit result = ask_and_show(&talk, options, request, NULL);
+	enum nzctl_exit result = ask_and_show(&talk, options, request);
 	talk_end(&talk);
 	return result;
 }
@@ -575,7 +579,7 @@ enum nzctl_exit remote_reload(const struct nzctl_options *options)
 {
 	struct talk talk;
 	enum nzctl_exit result =
-		ask_and_show(&talk, options, request_of(options), NULL);
+		ask_and_show(&talk, options, request_of(options));
 
 	talk_end(&talk);
 	return result;

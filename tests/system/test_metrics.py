@@ -119,6 +119,28 @@ def test_zones(world):
     assert m.get("nearzone_zone_misses_total", zone=ODD) == 1
 
 
+def test_what_zones_have_in_memory(world):
+    edge, _, port = world
+    ask(edge, "nothing.odd.test")
+    m = settled(port, lambda m: m.get(
+        "nearzone_zone_cache_negative_entries", zone=ODD))
+    zones = {z["id"]: z["cache"] for z in edge.status()["zones"]}
+    assert zones[ODD]["entries"] == 2 and zones[ODD]["negative"] == 1
+    assert zones[ODD]["negative_share_pct"] == 50
+    assert zones["example.com"]["negative"] == 0
+    for zone, cache in zones.items():
+        for key, name in {"entries": "entries", "bytes": "bytes",
+                          "negative": "negative_entries"}.items():
+            assert m.get("nearzone_zone_cache_" + name,
+                         zone=zone) == cache[key]
+    assert sum(c["entries"] for c in zones.values()) == m.get(
+        "nearzone_cache_entries")
+    edge.nzctl("purge", "--zone", ODD)
+    zone, = [z for z in edge.status()["zones"] if z["id"] == ODD]
+    assert zone["cache"] == {"entries": 0, "bytes": 0, "negative": 0,
+                             "negative_share_pct": 0}
+
+
 def test_origins(world):
     edge, _, port = world
     m = scrape(port)

@@ -90,6 +90,10 @@ def test_a_set_is_small(plain):
     assert kept["state"] == "kept"
     assert kept["names"] == 23
     assert kept["transfers"] == 1
+    text = plain.edge.nzctl("status", plain=True)
+    table = text.split("zones, names:\n")[1].splitlines()
+    assert table[0].split()[:4] == ["id", "state", "names", "bytes"]
+    assert table[1].split()[:3] == [ZONE, "kept", "23"]
 
 
 # -- changes ---------------------------------------------------------------------

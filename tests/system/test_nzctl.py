@@ -117,6 +117,42 @@ def test_status(path):
     assert (done.returncode, done.stdout, done.stderr) == (0, STATUS_TEXT, "")
 
 
+def test_zones_are_shown_in_tables_by_what_is_known(path):
+    fresh = {"serial": None, "hints": 0, "busy": False}
+    answer = line({"ok": True, "status": {"version": "x", "zones": [
+        {"id": "a", "origins": 2, "counters": {"hits": 5},
+         "cache": {"entries": 3, "bytes": 2048, "negative_share_pct": 33},
+         "fresh": {"serial": 7, "hints": 1, "busy": False},
+         "names": {"set": {"state": "kept", "names": 12}, "proofs": 0}},
+        {"id": "b", "origins": 1, "counters": {"hits": 6}, "fresh": fresh,
+         "cache": {"entries": 0, "bytes": 0, "negative_share_pct": 0},
+         "names": {"proofs": 4}, "later": {"x": 0}},
+        {"id": "c", "origins": 1, "counters": {"hits": 7}, "fresh": fresh}],
+        "control": {"requests": 1}}})
+    done, _ = talk(path, answer, "status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == """\
+version  x
+control:
+  requests  1
+zones:
+  id  origins  hits
+  a         2     5
+  b         1     6
+  c         1     7
+zones, cache:
+  id  entries           bytes  negative_share
+  a         3  2048 (2.0 KiB)             33%
+zones, fresh:
+  id  serial  hints  busy
+  a        7      1  no
+zones, names:
+  id  state  names  proofs
+  a   kept      12       0
+  b   -          -       4
+"""
+
+
 def test_json_is_passed_on_as_it_is(path):
     done, _ = talk(path, line(STATUS), "status", "--json")
     assert (done.returncode, done.stdout) == (0, line(STATUS).decode())

@@ -232,6 +232,9 @@ static void shows_a_plugin(void **state)
 		"\"counters\":{\"queries\":7,\"new_one\":1,\"Bad\":2,"
 		"\"minus\":-1},"
 		"\"zones\":[{\"id\":\"a\",\"counters\":{\"hits\":5},"
+		"\"cache\":{\"entries\":4,\"bytes\":900,\"negative\":1},"
+		"\"names\":{\"set\":{\"state\":\"kept\",\"names\":12},"
+		"\"proofs\":3},"
 		"\"fresh\":{\"serial\":null,\"hints\":2}},"
 		"{\"id\":\"b\",\"counters\":{\"hits\":6}}],"
 		"\"origins\":[{\"address\":\"::1\",\"port\":53,"
@@ -258,6 +261,11 @@ static void shows_a_plugin(void **state)
 		"\nnearzone_zone_hits_total{zone=\"a\"} 5\n"
 		"nearzone_zone_hits_total{zone=\"b\"} 6\n",
 		"\nnearzone_zone_hints_total{zone=\"a\"} 2\n",
+		"\nnearzone_zone_cache_entries{zone=\"a\"} 4\n#",
+		"\nnearzone_zone_cache_bytes{zone=\"a\"} 900\n#",
+		"\nnearzone_zone_cache_negative_entries{zone=\"a\"} 1\n#",
+		"\nnearzone_zone_known_names{zone=\"a\"} 12\n#",
+		"\nnearzone_zone_proofs{zone=\"a\"} 3\n#",
 		"\nnearzone_origin_up{origin=\"[::1]:53/tcp\"} 1\n"
 		"nearzone_origin_up{origin=\"[::1]:53/tcp#2\"} 0\n"
 		"nearzone_origin_up{origin=\"[::1]:5/tcp\"} 1\n#",

@@ -16,7 +16,7 @@
 #include "plugin/persist.h"
 #include "plugin/thread.h"
 
-const char *const counter_names[COUNTERS] = {
+const char *const counter_names[COUNT_FAILED] = {
 	[COUNT_QUERIES] = "queries",   [COUNT_HITS] = "hits",
 	[COUNT_MISSES] = "misses",     [COUNT_COALESCED] = "coalesced",
 	[COUNT_STALE] = "stale",       [COUNT_FAILURES] = "failures",
@@ -26,6 +26,10 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_STORED] = "stored",     [COUNT_BAD] = "bad",
 	[COUNT_STEERED] = "steered",   [COUNT_PREFETCHED] = "prefetched",
 	[COUNT_DENIED] = "denied",     [COUNT_FILLED] = "filled",
+};
+
+const char *const failed_names[COUNTERS - COUNT_FAILED] = {
+	"timeout", "network", "refused", "malformed", "other",
 };
 
 /*

@@ -51,10 +51,19 @@ enum counter {
 	COUNT_PREFETCHED, /* asked before the time was over, for nobody yet */
 	COUNT_DENIED,	  /* known not to exist, without asking for it */
 	COUNT_FILLED,	  /* asked to have it in memory, for nobody yet */
+	/* Of COUNT_ASKED: those that no answer came of, by what the last of
+	 * the origins asked did. */
+	COUNT_FAILED_TIMEOUT,	/* said nothing in time */
+	COUNT_FAILED_NETWORK,	/* connection or TLS failed */
+	COUNT_FAILED_REFUSED,	/* said SERVFAIL, REFUSED or the like */
+	COUNT_FAILED_MALFORMED, /* said what cannot be believed or used */
+	COUNT_FAILED_OTHER,	/* not asked: no room, memory or key */
 	COUNTERS,
+	COUNT_FAILED = COUNT_FAILED_TIMEOUT, /* the first of these */
 };
 
-extern const char *const counter_names[COUNTERS];
+extern const char *const counter_names[COUNT_FAILED];
+extern const char *const failed_names[COUNTERS - COUNT_FAILED]; /* kinds */
 
 /*
  * Whether the origin's answers carry signatures.  SILENT: it was asked, and has

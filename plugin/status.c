@@ -140,13 +140,18 @@ static struct json_object *status_of_cache(struct process *p)
 	return o;
 }
 
-static struct json_object *counters_json(const uint64_t *counters)
+/* The counters, and apart from them the failures by kind, into 'o'. */
+static void add_counters(struct json_object *o, const uint64_t *counters)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *plain = json_object_new_object();
+	struct json_object *failed = json_object_new_object();
 
-	for (size_t i = 0; i < COUNTERS; i++)
-		add_number(o, counter_names[i], counters[i]);
-	return o;
+	for (size_t i = 0; i < COUNT_FAILED; i++)
+		add_number(plain, counter_names[i], counters[i]);
+	for (size_t i = COUNT_FAILED; i < COUNTERS; i++)
+		add_number(failed, failed_names[i - COUNT_FAILED], counters[i]);
+	json_object_object_add(o, "counters", plain);
+	json_object_object_add(o, "asked_failed", failed);
 }
 
 static void counters_read(const struct zone_state *state, uint64_t *counters)
@@ -156,7 +161,7 @@ static void counters_read(const struct zone_state *state, uint64_t *counters)
 						    memory_order_relaxed);
 }
 
-static struct json_object *status_of_counters(struct engine *e)
+static void add_all_counters(struct json_object *o, struct engine *e)
 {
 	struct process *p = e->process;
 	struct snapshot *s = e->snapshot;
@@ -167,7 +172,7 @@ static struct json_object *status_of_counters(struct engine *e)
 	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; s != NULL && i < s->n; i++)
 		counters_read(s->zone[i].state, counters);
-	return counters_json(counters);
+	add_counters(o, counters);
 }
 
 /* What is stored under the zone's present identity. */
@@ -198,7 +203,7 @@ static struct json_object *zone_json(const struct process *p,
 	add_text(o, "name", name);
 	add_number(o, "origins", z->config->n_origins);
 	counters_read(z->state, counters);
-	json_object_object_add(o, "counters", counters_json(counters));
+	add_counters(o, counters);
 	json_object_object_add(o, "cache", cache_json(p, z));
 	struct json_object *fresh = fresh_status(z);
 	if (fresh != NULL)
@@ -310,7 +315,7 @@ struct json_object *status_of_all(struct engine *e, const char *id)
 	json_object_object_add(o, "config", status_of_config(p));
 	json_object_object_add(o, "instances", status_of_instances(p));
 	json_object_object_add(o, "cache", status_of_cache(p));
-	json_object_object_add(o, "counters", status_of_counters(e));
+	add_all_counters(o, e);
 	add_number(o, "waiting", isc_quota_getused(&p->waiters));
 	add_number(o, "asking", flight_count(p->flights));
 	origins_each(e->origins, add_origin, origins);

@@ -57,8 +57,11 @@ static void row_add(struct json_object *table, struct json_object *id,
 	struct json_object_iter member;
 
 	json_object_object_add(row, "id", json_object_get(id));
-	json_object_object_foreachC(value, member) json_object_object_add(
-		row, member.key, json_object_get(member.val));
+	json_object_object_foreachC(value, member)
+	{
+		json_object_object_add(row, member.key,
+				       json_object_get(member.val));
+	}
 	json_object_array_add(table, row);
 }
 

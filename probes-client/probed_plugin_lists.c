@@ -25,6 +25,18 @@ static uint64_t left_out(uint64_t all, size_t n)
 	return all > n ? all - n : 0;
 }
 
+/* An object's members as one family, told apart by a label. */
+static void put_split(struct probed_expo *expo, struct json_object *in,
+		      const char *label, const char *const *keys)
+{
+	for (; *keys != NULL; keys++) {
+		uint64_t value;
+		if (plugin_number(in, *keys, &value))
+			probed_expo_number(
+				expo, PROBED_LABELS({ label, *keys }), value);
+	}
+}
+
 /* -- zones ------------------------------------------------------------------
  */
 
@@ -147,6 +159,40 @@ static void put_part(struct probed_expo *expo, struct json_object *zones,
 	}
 }
 
+/* Of the questions put to origins, those that failed; of the zones' only kinds
+ * that there are. */
+static void put_failed(struct probed_expo *expo, struct json_object *s,
+		       struct json_object *zones, size_t n)
+{
+	static const char *const kinds[] = { "timeout",	  "network", "refused",
+					     "malformed", "other",   NULL };
+
+	probed_expo_family(expo, PROBED_COUNTER, "nearzone_asked_failed_total",
+			   "Questions to origins that no answer came of, by "
+			   "what the last one asked did.");
+	put_split(expo, plugin_object(s, "asked_failed"), "kind", kinds);
+	probed_expo_family(expo, PROBED_COUNTER,
+			   "nearzone_zone_asked_failed_total",
+			   "Questions to the zone's origins that no answer "
+			   "came of, by what the last one asked did.");
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *zone = json_object_array_get_idx(zones, i);
+		struct json_object *failed =
+			plugin_object(zone, "asked_failed");
+		const char *id = plugin_text(zone, "id");
+		for (const char *const *k = kinds; *k != NULL; k++) {
+			uint64_t value;
+			if (id != NULL && plugin_number(failed, *k, &value) &&
+			    value > 0)
+				probed_expo_number(
+					expo,
+					PROBED_LABELS({ "zone", id },
+						      { "kind", *k }),
+					value);
+		}
+	}
+}
+
 void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
 		      struct probed_omitted *omitted)
 {
@@ -166,6 +212,7 @@ void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
 			    zone_helps, N(zone_helps));
 	(void)plugin_number(plugin_object(s, "config"), "zones", &all);
 	omitted->zones = left_out(all, each.n);
+	put_failed(expo, s, zones, each.n);
 	if (each.n == 0)
 		return;
 	plugin_put_each(expo, zones, &each);
@@ -354,18 +401,6 @@ static void put_sums(struct probed_expo *expo, struct json_object *traffic)
 	};
 
 	plugin_put(expo, traffic, series, N(series));
-}
-
-/* An object's members as one family, told apart by a label. */
-static void put_split(struct probed_expo *expo, struct json_object *in,
-		      const char *label, const char *const *keys)
-{
-	for (; *keys != NULL; keys++) {
-		uint64_t value;
-		if (plugin_number(in, *keys, &value))
-			probed_expo_number(
-				expo, PROBED_LABELS({ label, *keys }), value);
-	}
 }
 
 static void put_feed(struct probed_expo *expo, struct json_object *traffic)

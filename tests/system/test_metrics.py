@@ -11,8 +11,10 @@ import time
 
 import pytest
 
-from nzlib import Edge, Origin, ask, free_port, wait_for, zone_of, zone_text
+from nzlib import (Edge, FakeOrigin, Origin, ask, free_port, origin_at,
+                   wait_for, zone_of, zone_text)
 from nzlib.base import patience
+from nzlib.fake import answer_to
 from nzlib.probed import Probed, Sink
 from nzlib.prom import Answer, Client, Metrics, get, http, scrape
 from nzlib.web import Script, Web
@@ -227,6 +229,46 @@ def test_promtool_is_not_blind():
                           capture_output=True, text=True, check=False,
                           timeout=patience(30))
     assert done.returncode != 0
+
+
+FAILING = {  # kind -> what the origin says
+    "timeout": lambda query, via: None,
+    "refused": lambda query, via: answer_to(query, rcode=2),
+    "malformed": lambda query, via: b"\0" * 12,
+}
+
+
+def test_failures_by_kind():
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        zones = {f"{kind}.test": zone_of(origin_at(
+            stack.enter_context(FakeOrigin(handler)), timeout="100ms"))
+            for kind, handler in FAILING.items()}
+        zones["network.test"] = zone_of(origin_dead())
+        edge = Edge(zones)
+        edge.doc.update(metered(document({"s": service(free_port())},
+                                         probe="t1"), port))
+        edge.doc["control"] = {"socket": edge.socket}
+        edge.doc["cache"] = {"state-directory": edge.dir}
+        edge.write_json()
+        stack.enter_context(edge)
+        probed = stack.enter_context(Probed(edge.json_path, "t1"))
+        probed.wait_log("metrics are at")
+        for zone in zones:
+            ask(edge, "www." + zone)
+        m = settled(port, lambda m: m.get("nearzone_asked_total") >= 4)
+        status = edge.status()
+        for zone in status["zones"]:
+            kind = zone["name"].split(".")[0]
+            failed = {k: n for k, n in zone["asked_failed"].items() if n}
+            assert failed == {kind: zone["counters"]["asked"]}, zone
+            assert m.get("nearzone_zone_asked_failed_total", kind=kind,
+                         zone=zone["id"]) == failed[kind]
+            assert m.get("nearzone_asked_failed_total", kind=kind) == \
+                failed[kind]
+        assert m.get("nearzone_asked_failed_total", kind="other") == 0
+        assert len(m.labels("nearzone_zone_asked_failed_total")) == 4
+        promtool(m)
 
 
 # -- a plugin that is slow, or talks nonsense ----------------------------------

@@ -231,7 +231,9 @@ static void shows_a_plugin(void **state)
 		"\"config\":{\"state\":\"ok\",\"zones\":3},"
 		"\"counters\":{\"queries\":7,\"new_one\":1,\"Bad\":2,"
 		"\"minus\":-1},"
+		"\"asked_failed\":{\"timeout\":2,\"other\":0},"
 		"\"zones\":[{\"id\":\"a\",\"counters\":{\"hits\":5},"
+		"\"asked_failed\":{\"timeout\":2,\"other\":0,\"x\":1},"
 		"\"cache\":{\"entries\":4,\"bytes\":900,\"negative\":1},"
 		"\"names\":{\"set\":{\"state\":\"kept\",\"names\":12},"
 		"\"proofs\":3},"
@@ -260,6 +262,11 @@ static void shows_a_plugin(void **state)
 		"\nnearzone_new_one_total 1\n",
 		"\nnearzone_zone_hits_total{zone=\"a\"} 5\n"
 		"nearzone_zone_hits_total{zone=\"b\"} 6\n",
+		"\nnearzone_asked_failed_total{kind=\"timeout\"} 2\n"
+		"nearzone_asked_failed_total{kind=\"other\"} 0\n#",
+		"\nnearzone_zone_asked_failed_total{zone=\"a\",kind="
+		"\"timeout\"} "
+		"2\n#",
 		"\nnearzone_zone_hints_total{zone=\"a\"} 2\n",
 		"\nnearzone_zone_cache_entries{zone=\"a\"} 4\n#",
 		"\nnearzone_zone_cache_bytes{zone=\"a\"} 900\n#",

@@ -163,17 +163,31 @@ static void do_reload(struct engine *e, struct control_client *client)
 	process_work(e->process, &r->job);
 }
 
+static void do_status(struct engine *e, struct control_client *client,
+		      struct json_object *request)
+{
+	const char *zone = member(request, "zone");
+	struct json_object *after = json_object_object_get(request, "after");
+
+	if (zone != NULL && commands_zone_by_id(e, zone) == NULL) {
+		control_reply_error(client, "no zone '%s'", zone);
+		return;
+	}
+	struct json_object *reply = after != NULL ? status_of_page(e, after)
+						  : status_of_all(e, zone);
+	if (reply != NULL)
+		control_reply(client, reply);
+	else
+		control_reply_error(client, "'after' is what 'next' was");
+}
+
 void commands_handle(void *arg, struct control_client *client,
 		     const char *command, struct json_object *request)
 {
 	struct engine *e = arg;
-	const char *zone = member(request, "zone");
 
 	if (strcmp(command, "status") == 0) {
-		if (zone != NULL && commands_zone_by_id(e, zone) == NULL)
-			control_reply_error(client, "no zone '%s'", zone);
-		else
-			control_reply(client, status_of_all(e, zone));
+		do_status(e, client, request);
 	} else if (strcmp(command, "lookup") == 0) {
 		do_lookup(e, client, request);
 	} else if (strcmp(command, "purge") == 0) {

@@ -18,6 +18,7 @@
 #include "plugin/fresh.h"
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
+#include "plugin/page.h"
 #include "plugin/traffic.h"
 
 /* -- loads --------------------------------------------------------------- */
@@ -217,23 +218,6 @@ static struct json_object *zone_json(const struct process *p,
 	return o;
 }
 
-static struct json_object *status_of_zones(const struct engine *e,
-					   const char *id)
-{
-	const struct snapshot *s = e->snapshot;
-	struct json_object *list = json_object_new_array();
-	size_t listed = 0;
-
-	for (size_t i = 0; i < s->n && listed < STATUS_ZONES_MAX; i++) {
-		const struct zone *z = &s->zone[i];
-		if (id != NULL && strcmp(id, z->config->id) != 0)
-			continue;
-		json_object_array_add(list, zone_json(e->process, z));
-		listed++;
-	}
-	return list;
-}
-
 /* Zones that some view has itself. */
 static struct json_object *status_of_conflicts(const struct snapshot *s)
 {
@@ -300,6 +284,156 @@ static struct json_object *status_of_control(const struct engine *e)
 	return o;
 }
 
+/* -- long lists ----------------------------------------------------------- */
+
+enum list { LIST_ZONES, LIST_HOSTNAMES, LISTS };
+
+static const char *const list_names[LISTS] = { "zones", "hostnames" };
+
+/* Where a page begins: behind so many of a list. */
+struct spot {
+	enum list list;
+	size_t at;
+};
+
+static size_t list_count(const struct snapshot *s, enum list list)
+{
+	return list == LIST_ZONES ? s->n : s->world->n_hosts;
+}
+
+static const char *list_id(const struct snapshot *s, enum list list, size_t i)
+{
+	return list == LIST_ZONES ? s->zone[i].config->id
+				  : s->world->hosts[i].config->id;
+}
+
+/* Behind 'id', which is the 'at'th unless there was a reload. */
+static size_t behind(const struct snapshot *s, enum list list, size_t at,
+		     const char *id)
+{
+	size_t n = list_count(s, list);
+
+	if (at > n)
+		at = n;
+	if (at == 0 || strcmp(list_id(s, list, at - 1), id) == 0)
+		return at;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list_id(s, list, i), id) == 0)
+			return i + 1;
+	return at; /* it is gone */
+}
+
+static bool spot_read(const struct snapshot *s, struct json_object *after,
+		      struct spot *spot)
+{
+	const char *list = member(after, "list");
+	const char *id = member(after, "id");
+	int64_t at = json_object_get_int64(json_object_object_get(after, "at"));
+
+	for (int i = 0; list != NULL && i < LISTS; i++) {
+		if (strcmp(list, list_names[i]) != 0 || at < 0)
+			continue;
+		spot->list = (enum list)i;
+		spot->at =
+			behind(s, spot->list, (size_t)at, id != NULL ? id : "");
+		return true;
+	}
+	return false;
+}
+
+/* True if a page that ended at 'spot' is not the list's last. */
+static bool add_next(struct json_object *o, const struct snapshot *s,
+		     const struct spot *spot)
+{
+	struct json_object *next;
+
+	if (spot->at >= list_count(s, spot->list))
+		return false;
+	next = json_object_new_object();
+	add_text(next, "list", list_names[spot->list]);
+	add_number(next, "at", spot->at);
+	add_text(next, "id",
+		 spot->at > 0 ? list_id(s, spot->list, spot->at - 1) : "");
+	json_object_object_add(o, "next", next);
+	return true;
+}
+
+static struct json_object *zones_page(struct engine *e, struct page *page,
+				      size_t *at)
+{
+	const struct snapshot *s = e->snapshot;
+	struct json_object *list = json_object_new_array();
+
+	for (; *at < s->n && page_take(page); (*at)++)
+		json_object_array_add(list,
+				      zone_json(e->process, &s->zone[*at]));
+	return list;
+}
+
+/* A page from 'spot' on; hostnames go into 'traffic'. */
+static void add_page(struct engine *e, struct spot spot, struct json_object *o,
+		     struct json_object *traffic)
+{
+	struct page page = page_begin();
+
+	if (spot.list == LIST_ZONES) {
+		json_object_object_add(o, "zones",
+				       zones_page(e, &page, &spot.at));
+		if (add_next(o, e->snapshot, &spot))
+			return;
+		spot = (struct spot){ .list = LIST_HOSTNAMES };
+	}
+	spot.at = traffic_names(e, &page, spot.at, traffic);
+	(void)add_next(o, e->snapshot, &spot);
+}
+
+/* One zone, and the first hostnames. */
+static void add_zone(struct engine *e, const char *id, struct json_object *o,
+		     struct json_object *traffic)
+{
+	const struct snapshot *s = e->snapshot;
+	struct json_object *list = json_object_new_array();
+	struct page page = page_begin();
+
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(id, s->zone[i].config->id) == 0)
+			json_object_array_add(
+				list, zone_json(e->process, &s->zone[i]));
+	json_object_object_add(o, "zones", list);
+	(void)traffic_names(e, &page, 0, traffic);
+}
+
+struct json_object *status_of_page(struct engine *e, struct json_object *after)
+{
+	struct json_object *reply, *o, *traffic;
+	struct spot spot;
+
+	if (e->snapshot == NULL || !spot_read(e->snapshot, after, &spot))
+		return NULL;
+	reply = json_object_new_object();
+	o = json_object_new_object();
+	traffic = json_object_new_object();
+	add_page(e, spot, o, traffic);
+	json_object_object_add(o, "traffic", traffic);
+	json_object_object_add(reply, "status", o);
+	return reply;
+}
+
+/* -- the whole reply ------------------------------------------------------ */
+
+static void add_lists(struct engine *e, const char *id, struct json_object *o)
+{
+	struct json_object *traffic = traffic_status(e);
+
+	if (id != NULL)
+		add_zone(e, id, o, traffic);
+	else
+		add_page(e, (struct spot){ .list = LIST_ZONES }, o, traffic);
+	json_object_object_add(o, "conflicts",
+			       status_of_conflicts(e->snapshot));
+	json_object_object_add(o, "traffic", traffic);
+}
+
 struct json_object *status_of_all(struct engine *e, const char *id)
 {
 	struct process *p = e->process;
@@ -320,13 +454,8 @@ struct json_object *status_of_all(struct engine *e, const char *id)
 	add_number(o, "asking", flight_count(p->flights));
 	origins_each(e->origins, add_origin, origins);
 	json_object_object_add(o, "origins", origins);
-	if (e->snapshot != NULL) {
-		json_object_object_add(o, "zones", status_of_zones(e, id));
-		json_object_object_add(o, "conflicts",
-				       status_of_conflicts(e->snapshot));
-	}
 	if (e->snapshot != NULL)
-		json_object_object_add(o, "traffic", traffic_status(e));
+		add_lists(e, id, o);
 	json_object_object_add(o, "control", status_of_control(e));
 	json_object_object_add(reply, "status", o);
 	return reply;

@@ -7,10 +7,19 @@
 
 struct json_object;
 
-#define STATUS_ZONES_MAX 100u /* listed when none is asked for */
-
-/* The whole, with the counters of zone 'id' or (NULL) of the first zones. */
+/*
+ * The whole, with zone 'id' and a page (see page.h) of hostnames; or (NULL)
+ * with the first page of all zones and, after these, hostnames.  "next" then
+ * says where the next page begins: {"list": "zones" or "hostnames", "at": how
+ * many of them are before it, "id": the last of these}.
+ */
 struct json_object *status_of_all(struct engine *e, const char *id);
+
+/*
+ * The page after 'after', a "next", with nothing else but the next "next".
+ * What a reload moves meanwhile may come twice, or not.  NULL: it is none.
+ */
+struct json_object *status_of_page(struct engine *e, struct json_object *after);
 
 /* What the cache has for 'key', a question of 'zone'. */
 struct json_object *status_of_entry(struct process *p, const struct zone *zone,

@@ -17,11 +17,11 @@
 #include "plugin/jsonadd.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
+#include "plugin/page.h"
 #include "plugin/rows.h"
 #include "plugin/traffic_int.h"
 
-#define TELL_MAX  50u  /* changes of servers logged in a second */
-#define NAMES_MAX 100u /* hostnames that status lists */
+#define TELL_MAX 50u /* changes of servers logged in a second */
 
 /* -- values ------------------------------------------------------------------
  */
@@ -479,8 +479,6 @@ struct json_object *traffic_status(struct engine *e)
 {
 	const struct gtm_world *world = e->snapshot->world;
 	struct json_object *o = json_object_new_object();
-	struct json_object *names = json_object_new_array();
-	struct json_object *answers = json_object_new_array();
 
 	add_number(o, "hostnames", world->n_hosts);
 	add_number(o, "domains", world->config->n_domains);
@@ -491,13 +489,24 @@ struct json_object *traffic_status(struct engine *e)
 	add_states(o, world);
 	json_object_object_add(o, "feed", feed_json(e));
 	json_object_object_add(o, "pops", pops_json(world));
-	for (size_t i = 0; i < world->n_hosts && i < NAMES_MAX; i++) {
-		json_object_array_add(names, traffic_host(e, &world->hosts[i]));
-		traffic_answers(world, &world->hosts[i], answers);
-	}
-	json_object_object_add(o, "names", names);
-	json_object_object_add(o, "answers", answers);
 	return o;
+}
+
+size_t traffic_names(struct engine *e, struct page *page, size_t at,
+		     struct json_object *traffic)
+{
+	const struct gtm_world *world = e->snapshot->world;
+	struct json_object *names = json_object_new_array();
+	struct json_object *answers = json_object_new_array();
+
+	for (; at < world->n_hosts && page_take(page); at++) {
+		json_object_array_add(names,
+				      traffic_host(e, &world->hosts[at]));
+		traffic_answers(world, &world->hosts[at], answers);
+	}
+	json_object_object_add(traffic, "names", names);
+	json_object_object_add(traffic, "answers", answers);
+	return at;
 }
 
 /* -- all of them

@@ -14,6 +14,7 @@
 struct control_client;
 struct engine;
 struct json_object;
+struct page;
 struct snapshot;
 
 /* What the side-cars have sent. */
@@ -39,8 +40,15 @@ struct drain {
 bool traffic_handle(struct engine *e, struct control_client *client,
 		    const char *command, struct json_object *request);
 
-/* The "traffic" of status; there is a configuration. */
+/* The "traffic" of status, without hostnames; there is a configuration. */
 struct json_object *traffic_status(struct engine *e);
+
+/*
+ * Adds to that object what 'page' has room for of the hostnames from the 'at'th
+ * on, and their addresses.  Returns the first that is not there.
+ */
+size_t traffic_names(struct engine *e, struct page *page, size_t at,
+		     struct json_object *traffic);
 
 /* Makes the drains hold in a configuration that has replaced 'old' (or NULL).
  */

@@ -5,25 +5,34 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "probes-client/pages.h"
 #include "probes-client/probed_plugin.h"
 
 #define NESTING_MAX 32
 #define ROOM_FIRST  65536u
-#define REQUEST_MAX 32
+
+enum step { ASK_STATUS, ASK_PAGES, ASK_SERVERS };
 
 /* A connection; it outlives its end until the loop lets go of it. */
 struct talk {
 	uv_pipe_t pipe;
 	uv_connect_t connect;
-	uv_write_t writes[2]; /* of the two requests */
-	char out[2][REQUEST_MAX];
 	struct probed_ask *ask; /* NULL: given up */
+	enum step step;
+	uint64_t start_ms;
+	size_t n_pages, all_bytes; /* of what has come */
 	char *in;
 	size_t n_in, room;
+};
+
+/* A request on its way. */
+struct request {
+	uv_write_t write;
+	struct talk *talk;
+	char out[];
 };
 
 struct probed_ask {
@@ -75,25 +84,59 @@ static void on_late(uv_timer_t *timer)
 
 static void on_written(uv_write_t *write, int rc)
 {
-	struct talk *talk = write->data;
+	struct request *request = (struct request *)write;
+	struct talk *talk = request->talk;
 
+	free(request);
 	if (rc != 0 && talk->ask != NULL)
 		finish(talk->ask, NULL);
 }
 
-static void request_send(struct talk *talk, const char *command)
+/* Each reply has its time, and all together. */
+static void clock_start(struct talk *talk)
 {
-	size_t which = talk->ask->status != NULL;
-	uv_write_t *write = &talk->writes[which];
-	char *out = talk->out[which];
-	int n = snprintf(out, REQUEST_MAX, "{\"command\":\"%s\"}\n", command);
+	uv_loop_t *loop = talk->ask->loop;
 
-	assert(n > 0 && n < REQUEST_MAX);
-	uv_buf_t buf = uv_buf_init(out, (unsigned)n);
-	write->data = talk;
-	if (uv_write(write, (uv_stream_t *)&talk->pipe, &buf, 1, on_written) !=
-	    0)
+	uv_update_time(loop);
+	uint64_t now_ms = uv_now(loop);
+	if (talk->start_ms == 0)
+		talk->start_ms = now_ms;
+	uint64_t end_ms = talk->start_ms + PROBED_ASK_ALL_MS;
+	uint64_t left_ms = end_ms > now_ms ? end_ms - now_ms : 0;
+	uv_timer_start(&talk->ask->timer, on_late,
+		       left_ms < PROBED_ASK_MS ? left_ms : PROBED_ASK_MS, 0);
+}
+
+/* Sends 'command', with 'after' (NULL: none), which it takes over. */
+static void request_send(struct talk *talk, const char *command,
+			 struct json_object *after)
+{
+	struct json_object *o = json_object_new_object();
+	size_t n = 0;
+
+	json_object_object_add(o, "command", json_object_new_string(command));
+	if (after != NULL)
+		json_object_object_add(o, "after", after);
+	const char *text = json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN, &n);
+	struct request *request =
+		text != NULL ? malloc(sizeof(*request) + n + 1) : NULL;
+	if (request != NULL) {
+		request->talk = talk;
+		memcpy(request->out, text, n);
+		request->out[n] = '\n';
+	}
+	json_object_put(o);
+	if (request == NULL) {
 		finish(talk->ask, NULL);
+		return;
+	}
+	uv_buf_t buf = uv_buf_init(request->out, (unsigned)n + 1);
+	if (uv_write(&request->write, (uv_stream_t *)&talk->pipe, &buf, 1,
+		     on_written) != 0) {
+		free(request);
+		finish(talk->ask, NULL);
+	}
 }
 
 /* A reply that says "ok": the caller's reference, or NULL. */
@@ -115,23 +158,49 @@ static struct json_object *reply_parse(const char *p, size_t n)
 	return NULL;
 }
 
+/* Asks for what is there still to ask for, once there is a status. */
+static void go_on(struct talk *talk)
+{
+	struct probed_ask *ask = talk->ask;
+	uint64_t servers = probed_plugin_servers(ask->status);
+	struct json_object *after = NULL;
+
+	if (talk->n_pages < PROBED_PAGES_MAX &&
+	    talk->all_bytes < PROBED_ALL_MAX)
+		after = probed_plugin_next(ask->status);
+
+	if (after != NULL) {
+		talk->step = ASK_PAGES;
+		request_send(talk, "status", after);
+	} else if (servers == 0 || servers > PROBED_SERVERS_SHOWN_MAX) {
+		finish(ask, NULL);
+	} else {
+		talk->step = ASK_SERVERS;
+		request_send(talk, "servers", NULL);
+	}
+}
+
 /* A line is there. */
 static void reply_take(struct talk *talk, size_t n)
 {
 	struct probed_ask *ask = talk->ask;
 	struct json_object *reply = reply_parse(talk->in, n);
 
+	talk->n_pages++;
+	talk->all_bytes += n;
 	talk->n_in = 0;
-	if (ask->status != NULL || reply == NULL) {
+	if (talk->step == ASK_SERVERS || reply == NULL) {
 		finish(ask, reply);
 		return;
 	}
-	ask->status = reply;
-	uint64_t servers = probed_plugin_servers(reply);
-	if (servers == 0 || servers > PROBED_SERVERS_SHOWN_MAX)
-		finish(ask, NULL);
-	else
-		request_send(talk, "servers");
+	if (talk->step == ASK_STATUS) {
+		ask->status = reply;
+	} else {
+		(void)pages_add(ask->status, reply);
+		json_object_put(reply);
+	}
+	clock_start(talk);
+	go_on(talk);
 }
 
 /* More room, twice as much each time; what does not fit is no reply. */
@@ -180,7 +249,7 @@ static void on_connect(uv_connect_t *connect, int rc)
 		rc = uv_read_start((uv_stream_t *)&talk->pipe, on_room,
 				   on_read);
 	if (rc == 0)
-		request_send(talk, "status");
+		request_send(talk, "status", NULL);
 	else
 		finish(talk->ask, NULL);
 }
@@ -199,8 +268,7 @@ void probed_ask_start(struct probed_ask *ask)
 	talk->pipe.data = talk;
 	talk->connect.data = talk;
 	ask->talk = talk;
-	uv_update_time(ask->loop);
-	uv_timer_start(&ask->timer, on_late, PROBED_ASK_MS, 0);
+	clock_start(talk);
 	uv_pipe_connect(&talk->connect, &talk->pipe, ask->path, on_connect);
 }
 

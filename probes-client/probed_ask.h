@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * probed_ask - asks the plugin for its status, on a connection of its own that
- * lasts for as long.
+ * probed_ask - asks the plugin for its status, page by page, on a connection of
+ * its own that lasts for as long.
  *
- * All of it on the thread of its loop; never waits.  Whatever the plugin does,
- * the answer comes within PROBED_ASK_MS.
+ * All of it on the thread of its loop; never waits.  A plugin that hangs has
+ * PROBED_ASK_MS for each reply; whatever it does, the answer comes within
+ * PROBED_ASK_ALL_MS, with what was had till then.
  */
 #include <uv.h>
 
 #include "common/config.h"
 
-#define PROBED_ASK_MS	 1000u
-#define PROBED_REPLY_MAX (5u << 20) /* octets of one reply */
+#define PROBED_ASK_MS	  1000u
+#define PROBED_ASK_ALL_MS 5000u
+#define PROBED_REPLY_MAX  (5u << 20)  /* octets of one reply */
+#define PROBED_PAGES_MAX  2000u	      /* some 200 are needed at most */
+#define PROBED_ALL_MAX	  (64u << 20) /* octets of all pages */
 
 struct json_object;
 struct probed_ask;
 
 /*
- * The replies to "status" and to "servers"; they are the callee's to read
- * only.  Either may be NULL: not had in time, or (servers) too many to ask
- * for.
+ * The replies to "status" (its pages put together) and to "servers"; they are
+ * the callee's to read only.  Either may be NULL: not had in time, or (servers)
+ * too many to ask for.
  */
 typedef void (*probed_asked)(void *arg, struct json_object *status,
 			     struct json_object *servers);

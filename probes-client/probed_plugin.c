@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "probes-client/pages.h"
 #include "probes-client/probed_plugin_int.h"
 
 #define FAMILY_MAX 96 /* octets of a name of a family, with the NUL */
@@ -304,6 +305,30 @@ uint64_t probed_plugin_servers(struct json_object *status)
 		plugin_object(plugin_object(status, "status"), "traffic"),
 		"servers", &n);
 	return n;
+}
+
+static bool has(struct json_object *list, size_t n)
+{
+	return list != NULL && json_object_array_length(list) >= n;
+}
+
+struct json_object *probed_plugin_next(struct json_object *status)
+{
+	struct json_object *s = plugin_object(status, "status");
+	struct json_object *traffic = plugin_object(s, "traffic");
+	struct json_object *next = pages_next(status);
+	const char *list = plugin_text(next, "list");
+
+	if (list == NULL ||
+	    has(plugin_list(traffic, "names"), PROBED_HOSTS_SHOWN_MAX))
+		return NULL;
+	if (strcmp(list, "zones") != 0 ||
+	    !has(plugin_list(s, "zones"), PROBED_ZONES_SHOWN_MAX))
+		return json_object_get(next);
+	next = json_object_new_object();
+	json_object_object_add(next, "list",
+			       json_object_new_string("hostnames"));
+	return next;
 }
 
 void probed_plugin_put(struct probed_expo *expo, struct json_object *status,

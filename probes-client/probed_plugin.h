@@ -12,7 +12,8 @@
 
 struct json_object;
 
-#define PROBED_ZONES_SHOWN_MAX	 1000u
+#define PROBED_ZONES_SHOWN_MAX	 10000u
+#define PROBED_HOSTS_SHOWN_MAX	 10000u
 #define PROBED_SERVERS_SHOWN_MAX 1000u
 
 /* What the plugin knows of and no series shows. */
@@ -30,3 +31,9 @@ void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 
 /* How many servers the plugin has, as its reply to "status" says. */
 uint64_t probed_plugin_servers(struct json_object *status);
+
+/*
+ * The "after" of the next page of zones or hostnames that there is to show, as
+ * 'status' says; the caller's reference.  NULL: no more, or not shown.
+ */
+struct json_object *probed_plugin_next(struct json_object *status);

@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N(table)     (sizeof(table) / sizeof((table)[0]))
-#define ORIGINS_MAX  1000u
-#define ORIGIN_TEXT  80 /* octets of "[ADDRESS]:PORT/TRANSPORT#N" */
-#define HOSTNAME_MAX 1000u
-#define REASONS_MAX  32u
+#define N(table)    (sizeof(table) / sizeof((table)[0]))
+#define ORIGINS_MAX 1000u
+#define ORIGIN_TEXT 80 /* octets of "[ADDRESS]:PORT/TRANSPORT#N" */
+#define REASONS_MAX 32u
 
 static size_t shown(struct json_object *list, size_t max)
 {
@@ -462,7 +461,7 @@ void plugin_put_traffic(struct probed_expo *expo, struct json_object *s,
 	struct json_object *traffic = plugin_object(s, "traffic");
 	struct json_object *names = plugin_list(traffic, "names");
 	struct plugin_each each = {
-		.n = shown(names, HOSTNAME_MAX),
+		.n = shown(names, PROBED_HOSTS_SHOWN_MAX),
 		.before = "nearzone_hostname_",
 		.member = "counts",
 		.id = "name",

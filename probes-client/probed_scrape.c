@@ -9,8 +9,8 @@
 #include "probes-client/probed_web.h"
 
 #define KEPT_MS	  1000u
-#define TEXT_MAX  (16u << 20) /* octets of one text */
-#define TEXTS_MAX (48u << 20) /* of those that slow readers hold, together */
+#define TEXT_MAX  (32u << 20) /* octets of one text */
+#define TEXTS_MAX (96u << 20) /* of those that slow readers hold, together */
 #define TAIL_MAX  4096u	      /* kept free for what says what is left out */
 
 struct probed_scrape {

@@ -12,10 +12,12 @@
 #include "probes-client/nzctl_list.h"
 #include "probes-client/nzctl_status.h"
 #include "probes-client/nzctl_traffic.h"
+#include "probes-client/pages.h"
 #include "probes-client/show.h"
 
 #define REQUEST_MAX 65536u /* octets the server takes in a line */
 #define NESTING_MAX 32
+#define PAGES_MAX   100000u /* of a status */
 
 /* A request and what came back. */
 struct talk {
@@ -213,6 +215,21 @@ static enum nzctl_exit ask_and_show(struct talk *talk,
 	return result;
 }
 
+/* Asks for a page on the connection of the one before; takes over 'from'. */
+static int next_page(struct talk *talk, const struct nzctl_options *options,
+		     const char *key, struct json_object *from, bool patient)
+{
+	struct json_object *request = request_of(options);
+
+	add_text(request, "zone", options->zone);
+	json_object_object_add(request, key, from);
+	int rc = dial_send(talk->dial,
+			   slice_of(json_object_to_json_string_ext(
+				   request, JSON_C_TO_STRING_PLAIN)));
+	json_object_put(request);
+	return rc != 0 ? rc : talk_read(talk, patient);
+}
+
 static void show_status(struct json_object *reply)
 {
 	struct json_object *status = json_object_object_get(reply, "status");
@@ -223,15 +240,50 @@ static void show_status(struct json_object *reply)
 		show_object(stdout, reply, "ok");
 }
 
+/* Gets all pages, and makes one reply of them. */
+static enum nzctl_exit all_pages(struct talk *talk,
+				 const struct nzctl_options *options)
+{
+	struct json_object *whole = json_object_get(talk->reply);
+	enum nzctl_exit result = NZCTL_DONE;
+	struct json_object *next;
+
+	for (size_t n = 0; (next = pages_next(whole)) != NULL; n++) {
+		int rc = n < PAGES_MAX ? next_page(talk, options, "after",
+						   json_object_get(next), false)
+				       : -EMSGSIZE;
+		if (rc != 0)
+			result = trouble(options, rc);
+		else if (!json_object_get_boolean(
+				 json_object_object_get(talk->reply, "ok")))
+			result = refused(options, talk->reply);
+		if (result != NZCTL_DONE)
+			break;
+		(void)pages_add(whole, talk->reply);
+	}
+	json_object_put(talk->reply);
+	talk->reply = whole;
+	return result;
+}
+
 enum nzctl_exit remote_status(const struct nzctl_options *options)
 {
 	struct json_object *request = request_of(options);
 	struct talk talk;
 
 	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask(&talk, options, request, false);
+	enum nzctl_exit result = ask(&talk, options, request, true);
+	bool paged = pages_next(talk.reply) != NULL;
+	if (result == NZCTL_DONE)
+		result = all_pages(&talk, options);
 	if (result == NZCTL_DONE && !options->json)
 		show_status(talk.reply);
+	else if (result == NZCTL_DONE && paged)
+		show_json_line(slice_of(json_object_to_json_string_ext(
+			talk.reply, JSON_C_TO_STRING_PLAIN |
+					    JSON_C_TO_STRING_NOSLASHESCAPE)));
+	else if (result == NZCTL_DONE)
+		show_json_line(talk.line);
 	talk_end(&talk);
 	return result;
 }
@@ -304,21 +356,6 @@ static void show_entry(struct json_object *entry, bool json)
 	}
 }
 
-/* Asks for a page on the connection of the one before. */
-static int next_page(struct talk *talk, const struct nzctl_options *options,
-		     int64_t from)
-{
-	struct json_object *request = request_of(options);
-
-	add_text(request, "zone", options->zone);
-	json_object_object_add(request, "from", json_object_new_int64(from));
-	int rc = dial_send(talk->dial,
-			   slice_of(json_object_to_json_string_ext(
-				   request, JSON_C_TO_STRING_PLAIN)));
-	json_object_put(request);
-	return rc != 0 ? rc : talk_read(talk, true);
-}
-
 /* Shows a page; true: there is another, from '*from' on. */
 static bool show_page(const struct talk *talk, bool json, int64_t *from)
 {
@@ -347,7 +384,8 @@ enum nzctl_exit remote_dump(const struct nzctl_options *options)
 	enum nzctl_exit result = ask(&talk, options, request, true);
 	while (result == NZCTL_DONE && show_page(&talk, options->json, &from) &&
 	       ferror(stdout) == 0) {
-		int rc = next_page(&talk, options, from);
+		int rc = next_page(&talk, options, "from",
+				   json_object_new_int64(from), true);
 		if (rc != 0)
 			result = trouble(options, rc);
 		else if (!json_object_get_boolean(

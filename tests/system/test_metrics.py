@@ -324,6 +324,22 @@ def test_a_plugin_that_talks_nonsense(reply):
             "nearzone_probed_build_info")[0]) == 1
 
 
+def test_pages_without_end():
+    """The side-car takes so many, or what comes in five seconds."""
+    page = {"ok": True, "status": {"zones": [{"id": "a"}] * 10, "next": {
+        "list": "zones", "at": 10, "id": "a"}}}
+
+    def answer(request):
+        return Sink.accept(request) if "rows" in request else page
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(Sink(answer=answer))
+        _, port = run(stack, document({"s": service(free_port())}, sink=sink))
+        assert get(port).status == 200
+        asked = [r["after"] for _, r in sink.batches if "after" in r]
+        assert page["status"]["next"] in asked
+        assert len(asked) < 2000
+
+
 def test_refused_rows_by_reason():
     def answer(request):
         if "rows" not in request:

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "probes-client/pages.h"
 #include "probes-client/probed_plugin.h"
 
 #define TEXT_MAX (1u << 20)
@@ -325,6 +326,119 @@ static void bears_nonsense(void **state)
 	free(text);
 }
 
+/* -- pages ------------------------------------------------------------------
+ */
+
+static void is_json(struct json_object *o, const char *want)
+{
+	assert_string_equal(
+		json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
+		want);
+}
+
+static void puts_pages_together(void **state)
+{
+	static const char *const pages[] = {
+		"{\"status\":{\"zones\":[2,3],\"traffic\":{},"
+		"\"next\":{\"list\":\"hostnames\"}}}",
+		"{\"status\":{\"traffic\":{\"names\":[4],\"answers\":[5]}}}",
+	};
+	struct json_object *whole = json_tokener_parse(
+		"{\"status\":{\"zones\":[1],\"traffic\":{\"a\":0},"
+		"\"next\":{\"list\":\"zones\"}}}");
+
+	(void)state;
+	is_json(pages_next(whole), "{\"list\":\"zones\"}");
+	for (size_t i = 0; i < 2; i++) {
+		struct json_object *page = json_tokener_parse(pages[i]);
+		assert_true(pages_add(whole, page));
+		json_object_put(page);
+	}
+	assert_null(pages_next(whole));
+	is_json(whole, "{\"status\":{\"zones\":[1,2,3],\"traffic\":{\"a\":0,"
+		       "\"names\":[4],\"answers\":[5]}}}");
+	json_object_put(whole);
+}
+
+/* Pages that are none, or bring nothing, are the last. */
+static void pages_end(void **state)
+{
+	static const char *const pages[] = {
+		"7",
+		"[]",
+		"{}",
+		"{\"status\":[]}",
+		"{\"status\":{\"next\":{\"list\":\"zones\"}}}",
+		"{\"status\":{\"zones\":[],\"next\":{\"list\":\"zones\"}}}",
+		"{\"status\":{\"zones\":7,\"traffic\":[],\"next\":{}}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		struct json_object *whole =
+			json_tokener_parse("{\"status\":{\"next\":{}}}");
+		struct json_object *page = json_tokener_parse(pages[i]);
+		assert_false(pages_add(whole, page));
+		assert_null(pages_next(whole));
+		assert_false(pages_add(page, whole));
+		json_object_put(whole);
+		json_object_put(page);
+	}
+	assert_null(pages_next(NULL));
+}
+
+/* A status with 'zones' zones and 'names' hostnames, and a next page. */
+static struct json_object *listing(size_t zones, size_t names, const char *next)
+{
+	struct json_object *reply = json_object_new_object();
+	struct json_object *s = json_object_new_object();
+	struct json_object *traffic = json_object_new_object();
+	struct json_object *a = json_object_new_array();
+	struct json_object *b = json_object_new_array();
+
+	json_object_object_add(reply, "status", s);
+	json_object_object_add(s, "zones", a);
+	json_object_object_add(s, "traffic", traffic);
+	json_object_object_add(traffic, "names", b);
+	json_object_object_add(s, "next", json_tokener_parse(next));
+	for (size_t i = 0; i < zones; i++)
+		json_object_array_add(a, NULL);
+	for (size_t i = 0; i < names; i++)
+		json_object_array_add(b, NULL);
+	return reply;
+}
+
+static void asks_for_what_is_shown(void **state)
+{
+	static const struct {
+		size_t zones, names;
+		const char *next, *want;
+	} cases[] = {
+		{ 1, 0, "{\"list\":\"zones\",\"at\":1}",
+		  "{\"list\":\"zones\",\"at\":1}" },
+		{ PROBED_ZONES_SHOWN_MAX, 0, "{\"list\":\"zones\"}",
+		  "{\"list\":\"hostnames\"}" },
+		{ PROBED_ZONES_SHOWN_MAX, 1, "{\"list\":\"hostnames\"}",
+		  "{\"list\":\"hostnames\"}" },
+		{ 1, PROBED_HOSTS_SHOWN_MAX, "{\"list\":\"hostnames\"}", NULL },
+		{ 1, 1, "{\"list\":7}", NULL },
+		{ 1, 1, "null", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct json_object *status =
+			listing(cases[i].zones, cases[i].names, cases[i].next);
+		struct json_object *after = probed_plugin_next(status);
+		if (cases[i].want == NULL)
+			assert_null(after);
+		else
+			is_json(after, cases[i].want);
+		json_object_put(after);
+		json_object_put(status);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +450,9 @@ int main(void)
 		cmocka_unit_test(keeps_the_tally),
 		cmocka_unit_test(shows_a_plugin),
 		cmocka_unit_test(bears_nonsense),
+		cmocka_unit_test(puts_pages_together),
+		cmocka_unit_test(pages_end),
+		cmocka_unit_test(asks_for_what_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ struct command {
 static const struct command commands[] = {
 	{ "status", "status [--zone ID]", "what the plugin is doing",
 	  "Shows version, configuration, cache, counters, origins and zones;\n"
-	  "of the zones only ID, if given, or the first hundred.\n",
+	  "of the zones all, or only ID.\n",
 	  remote_status, TAKES_ZONE, 0, 0 },
 	{ "lookup", "lookup NAME TYPE [--zone ID]",
 	  "what the cache holds for a question",

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "probes-client/pages.h"
 #include "probes-client/probed_plugin.h"
 
 #define NESTING_MAX 32
@@ -38,6 +37,7 @@ struct request {
 struct probed_ask {
 	uv_loop_t *loop;
 	uv_timer_t timer;
+	probed_paged paged;
 	probed_asked asked;
 	void *arg;
 	struct talk *talk; /* NULL: nothing is under way */
@@ -158,16 +158,12 @@ static struct json_object *reply_parse(const char *p, size_t n)
 	return NULL;
 }
 
-/* Asks for what is there still to ask for, once there is a status. */
-static void go_on(struct talk *talk)
+/* Asks for what there is to ask for, once there is a status: 'after', or the
+ * servers. */
+static void go_on(struct talk *talk, struct json_object *after)
 {
 	struct probed_ask *ask = talk->ask;
 	uint64_t servers = probed_plugin_servers(ask->status);
-	struct json_object *after = NULL;
-
-	if (talk->n_pages < PROBED_PAGES_MAX &&
-	    talk->all_bytes < PROBED_ALL_MAX)
-		after = probed_plugin_next(ask->status);
 
 	if (after != NULL) {
 		talk->step = ASK_PAGES;
@@ -180,27 +176,36 @@ static void go_on(struct talk *talk)
 	}
 }
 
+/* A page is there; takes it over. */
+static void page_take(struct talk *talk, struct json_object *page)
+{
+	struct probed_ask *ask = talk->ask;
+	struct json_object *after = ask->paged(ask->arg, page);
+
+	if (talk->step == ASK_STATUS)
+		ask->status = page;
+	else
+		json_object_put(page);
+	if (++talk->n_pages >= PROBED_PAGES_MAX ||
+	    talk->all_bytes >= PROBED_ALL_MAX) {
+		json_object_put(after);
+		after = NULL;
+	}
+	clock_start(talk);
+	go_on(talk, after);
+}
+
 /* A line is there. */
 static void reply_take(struct talk *talk, size_t n)
 {
-	struct probed_ask *ask = talk->ask;
 	struct json_object *reply = reply_parse(talk->in, n);
 
-	talk->n_pages++;
 	talk->all_bytes += n;
 	talk->n_in = 0;
-	if (talk->step == ASK_SERVERS || reply == NULL) {
-		finish(ask, reply);
-		return;
-	}
-	if (talk->step == ASK_STATUS) {
-		ask->status = reply;
-	} else {
-		(void)pages_add(ask->status, reply);
-		json_object_put(reply);
-	}
-	clock_start(talk);
-	go_on(talk);
+	if (talk->step == ASK_SERVERS || reply == NULL)
+		finish(talk->ask, reply);
+	else
+		page_take(talk, reply);
 }
 
 /* More room, twice as much each time; what does not fit is no reply. */
@@ -272,14 +277,15 @@ void probed_ask_start(struct probed_ask *ask)
 	uv_pipe_connect(&talk->connect, &talk->pipe, ask->path, on_connect);
 }
 
-int probed_ask_new(uv_loop_t *loop, probed_asked asked, void *arg,
-		   struct probed_ask **askp)
+int probed_ask_new(uv_loop_t *loop, probed_paged paged, probed_asked asked,
+		   void *arg, struct probed_ask **askp)
 {
 	struct probed_ask *ask = calloc(1, sizeof(*ask));
 	if (ask == NULL)
 		return -ENOMEM;
 
 	ask->loop = loop;
+	ask->paged = paged;
 	ask->asked = asked;
 	ask->arg = arg;
 	uv_timer_init(loop, &ask->timer);

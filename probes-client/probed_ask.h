@@ -22,8 +22,15 @@ struct json_object;
 struct probed_ask;
 
 /*
- * The replies to "status" (its pages put together) and to "servers"; they are
- * the callee's to read only.  Either may be NULL: not had in time, or (servers)
+ * Called with each page of the status as it comes, the callee's to read only.
+ * Returns the "after" of the next one to ask for, a reference, or NULL.
+ */
+typedef struct json_object *(*probed_paged)(void *arg,
+					    struct json_object *page);
+
+/*
+ * The replies to "status" (its first page) and to "servers"; they are the
+ * callee's to read only.  Either may be NULL: not had in time, or (servers)
  * too many to ask for.
  */
 typedef void (*probed_asked)(void *arg, struct json_object *status,
@@ -31,8 +38,8 @@ typedef void (*probed_asked)(void *arg, struct json_object *status,
 
 /* Returns 0 and sets '*askp', to be closed with probed_ask_close(); or
  * -ENOMEM. */
-int probed_ask_new(uv_loop_t *loop, probed_asked asked, void *arg,
-		   struct probed_ask **askp);
+int probed_ask_new(uv_loop_t *loop, probed_paged paged, probed_asked asked,
+		   void *arg, struct probed_ask **askp);
 
 /* The plugin's socket: at most CONFIG_SOCKET_MAX octets; copied. */
 void probed_ask_use(struct probed_ask *ask, const char *path);

@@ -158,6 +158,11 @@ static void sample(struct probed_expo *expo, const char *suffix,
 	expo->lost++;
 }
 
+bool probed_expo_raw(struct probed_expo *expo, const char *p, size_t n)
+{
+	return n == 0 || put(expo, p, n);
+}
+
 void probed_expo_family(struct probed_expo *expo, enum probed_kind kind,
 			const char *name, const char *help)
 {

@@ -7,6 +7,7 @@
  * as a whole, and counted.  Names are the caller's to get right; values of
  * labels may be any octets.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,3 +62,7 @@ void probed_expo_micro(struct probed_expo *expo,
 void probed_expo_histo(struct probed_expo *expo,
 		       const struct probed_label *labels,
 		       const struct probed_histo *histo);
+
+/* Whole families that were written elsewhere.  False: there is no room, and
+ * nothing was added or counted. */
+bool probed_expo_raw(struct probed_expo *expo, const char *p, size_t n);

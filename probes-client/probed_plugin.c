@@ -307,23 +307,16 @@ uint64_t probed_plugin_servers(struct json_object *status)
 	return n;
 }
 
-static bool has(struct json_object *list, size_t n)
+struct json_object *probed_plugin_next(struct json_object *page,
+				       const struct probed_listed *listed)
 {
-	return list != NULL && json_object_array_length(list) >= n;
-}
-
-struct json_object *probed_plugin_next(struct json_object *status)
-{
-	struct json_object *s = plugin_object(status, "status");
-	struct json_object *traffic = plugin_object(s, "traffic");
-	struct json_object *next = pages_next(status);
+	struct json_object *next = pages_next(page);
 	const char *list = plugin_text(next, "list");
 
-	if (list == NULL ||
-	    has(plugin_list(traffic, "names"), PROBED_HOSTS_SHOWN_MAX))
+	if (list == NULL || listed->hostnames >= PROBED_HOSTS_SHOWN_MAX)
 		return NULL;
 	if (strcmp(list, "zones") != 0 ||
-	    !has(plugin_list(s, "zones"), PROBED_ZONES_SHOWN_MAX))
+	    listed->zones < PROBED_ZONES_SHOWN_MAX)
 		return json_object_get(next);
 	next = json_object_new_object();
 	json_object_object_add(next, "list",
@@ -331,8 +324,29 @@ struct json_object *probed_plugin_next(struct json_object *status)
 	return next;
 }
 
+void probed_plugin_put_page(struct probed_expo *expo, struct json_object *page,
+			    struct probed_listed *listed)
+{
+	struct json_object *s = plugin_object(page, "status");
+
+	plugin_put_zones(expo, plugin_list(s, "zones"), listed);
+	plugin_put_hostnames(expo,
+			     plugin_list(plugin_object(s, "traffic"), "names"),
+			     listed);
+}
+
+/* How many more there are, by the member 'key', than the 'n' that are shown. */
+static uint64_t left_out(struct json_object *in, const char *key, uint64_t n)
+{
+	uint64_t all = n;
+
+	(void)plugin_number(in, key, &all);
+	return all > n ? all - n : 0;
+}
+
 void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 		       struct json_object *servers,
+		       const struct probed_listed *listed,
 		       struct probed_omitted *omitted)
 {
 	struct json_object *s = plugin_object(status, "status");
@@ -348,8 +362,12 @@ void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 	put_process(expo, s);
 	put_cache(expo, s);
 	put_control(expo, s);
-	plugin_put_zones(expo, s, omitted);
+	plugin_put_sums(expo, s);
 	plugin_put_origins(expo, s, omitted);
-	plugin_put_traffic(expo, s, omitted);
+	plugin_put_traffic(expo, s);
 	plugin_put_servers(expo, s, servers, omitted);
+	omitted->zones =
+		left_out(plugin_object(s, "config"), "zones", listed->zones);
+	omitted->hostnames = left_out(plugin_object(s, "traffic"), "hostnames",
+				      listed->hostnames);
 }

@@ -21,19 +21,34 @@ struct probed_omitted {
 	uint64_t zones, hostnames, servers, origins;
 };
 
+/* Zones and hostnames of which there are series. */
+struct probed_listed {
+	uint64_t zones, hostnames;
+};
+
 /*
- * 'status' is the reply to "status", 'servers' that to "servers" or NULL.
- * NULL for 'status': the plugin did not answer.
+ * 'status' is the reply to "status" (the first page), 'servers' that to
+ * "servers" or NULL.  NULL for 'status': the plugin did not answer.  Zones and
+ * hostnames one by one are not in it; 'listed' says how many are elsewhere.
  */
 void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 		       struct json_object *servers,
+		       const struct probed_listed *listed,
 		       struct probed_omitted *omitted);
+
+/*
+ * The zones and hostnames of a reply to "status", any page, each family by
+ * itself: see probed_merge.h.  Adds to 'listed', up to the bounds.
+ */
+void probed_plugin_put_page(struct probed_expo *expo, struct json_object *page,
+			    struct probed_listed *listed);
 
 /* How many servers the plugin has, as its reply to "status" says. */
 uint64_t probed_plugin_servers(struct json_object *status);
 
 /*
- * The "after" of the next page of zones or hostnames that there is to show, as
- * 'status' says; the caller's reference.  NULL: no more, or not shown.
+ * The "after" of the page after 'page', if it is to be shown, with 'listed'
+ * till now; the caller's reference.  NULL: no more, or not shown.
  */
-struct json_object *probed_plugin_next(struct json_object *status);
+struct json_object *probed_plugin_next(struct json_object *page,
+				       const struct probed_listed *listed);

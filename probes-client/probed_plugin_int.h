@@ -56,12 +56,15 @@ void plugin_put_each(struct probed_expo *expo, struct json_object *list,
 		     const struct plugin_each *each);
 
 /* In probed_plugin_lists.c; 's' is the object "status" of the reply. */
-void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
-		      struct probed_omitted *omitted);
+void plugin_put_sums(struct probed_expo *expo, struct json_object *s);
 void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
 			struct probed_omitted *omitted);
-void plugin_put_traffic(struct probed_expo *expo, struct json_object *s,
-			struct probed_omitted *omitted);
+void plugin_put_traffic(struct probed_expo *expo, struct json_object *s);
 void plugin_put_servers(struct probed_expo *expo, struct json_object *s,
 			struct json_object *servers,
 			struct probed_omitted *omitted);
+/* One by one; NULL for a list is fine. */
+void plugin_put_zones(struct probed_expo *expo, struct json_object *zones,
+		      struct probed_listed *listed);
+void plugin_put_hostnames(struct probed_expo *expo, struct json_object *names,
+			  struct probed_listed *listed);

@@ -158,18 +158,13 @@ static void put_part(struct probed_expo *expo, struct json_object *zones,
 	}
 }
 
-/* Of the questions put to origins, those that failed; of the zones' only kinds
- * that there are. */
-static void put_failed(struct probed_expo *expo, struct json_object *s,
-		       struct json_object *zones, size_t n)
-{
-	static const char *const kinds[] = { "timeout",	  "network", "refused",
-					     "malformed", "other",   NULL };
+static const char *const failed_kinds[] = { "timeout",	 "network", "refused",
+					    "malformed", "other",   NULL };
 
-	probed_expo_family(expo, PROBED_COUNTER, "nearzone_asked_failed_total",
-			   "Questions to origins that no answer came of, by "
-			   "what the last one asked did.");
-	put_split(expo, plugin_object(s, "asked_failed"), "kind", kinds);
+/* Of the questions put to origins, those that failed; kinds that there are. */
+static void put_failed(struct probed_expo *expo, struct json_object *zones,
+		       size_t n)
+{
 	probed_expo_family(expo, PROBED_COUNTER,
 			   "nearzone_zone_asked_failed_total",
 			   "Questions to the zone's origins that no answer "
@@ -179,7 +174,7 @@ static void put_failed(struct probed_expo *expo, struct json_object *s,
 		struct json_object *failed =
 			plugin_object(zone, "asked_failed");
 		const char *id = plugin_text(zone, "id");
-		for (const char *const *k = kinds; *k != NULL; k++) {
+		for (const char *const *k = failed_kinds; *k != NULL; k++) {
 			uint64_t value;
 			if (id != NULL && plugin_number(failed, *k, &value) &&
 			    value > 0)
@@ -192,12 +187,21 @@ static void put_failed(struct probed_expo *expo, struct json_object *s,
 	}
 }
 
-void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
-		      struct probed_omitted *omitted)
+void plugin_put_sums(struct probed_expo *expo, struct json_object *s)
 {
-	struct json_object *zones = plugin_list(s, "zones");
+	plugin_put_counters(expo, "nearzone_", plugin_object(s, "counters"),
+			    zone_helps, N(zone_helps));
+	probed_expo_family(expo, PROBED_COUNTER, "nearzone_asked_failed_total",
+			   "Questions to origins that no answer came of, by "
+			   "what the last one asked did.");
+	put_split(expo, plugin_object(s, "asked_failed"), "kind", failed_kinds);
+}
+
+void plugin_put_zones(struct probed_expo *expo, struct json_object *zones,
+		      struct probed_listed *listed)
+{
 	struct plugin_each each = {
-		.n = shown(zones, PROBED_ZONES_SHOWN_MAX),
+		.n = shown(zones, PROBED_ZONES_SHOWN_MAX - listed->zones),
 		.before = "nearzone_zone_",
 		.member = "counters",
 		.id = "id",
@@ -205,16 +209,12 @@ void plugin_put_zones(struct probed_expo *expo, struct json_object *s,
 		.helps = zone_helps,
 		.n_helps = N(zone_helps),
 	};
-	uint64_t all = each.n;
 
-	plugin_put_counters(expo, "nearzone_", plugin_object(s, "counters"),
-			    zone_helps, N(zone_helps));
-	(void)plugin_number(plugin_object(s, "config"), "zones", &all);
-	omitted->zones = left_out(all, each.n);
-	put_failed(expo, s, zones, each.n);
 	if (each.n == 0)
 		return;
+	listed->zones += each.n;
 	plugin_put_each(expo, zones, &each);
+	put_failed(expo, zones, each.n);
 	for (size_t i = 0; i < N(zone_parts); i++)
 		put_part(expo, zones, each.n, &zone_parts[i]);
 }
@@ -453,15 +453,11 @@ static void put_pops(struct probed_expo *expo, struct json_object *traffic)
 	}
 }
 
-void plugin_put_traffic(struct probed_expo *expo, struct json_object *s,
-			struct probed_omitted *omitted)
+void plugin_put_hostnames(struct probed_expo *expo, struct json_object *names,
+			  struct probed_listed *listed)
 {
-	static const char *const states[] = { "up", "down", "stale", "unknown",
-					      NULL };
-	struct json_object *traffic = plugin_object(s, "traffic");
-	struct json_object *names = plugin_list(traffic, "names");
 	struct plugin_each each = {
-		.n = shown(names, PROBED_HOSTS_SHOWN_MAX),
+		.n = shown(names, PROBED_HOSTS_SHOWN_MAX - listed->hostnames),
 		.before = "nearzone_hostname_",
 		.member = "counts",
 		.id = "name",
@@ -469,7 +465,18 @@ void plugin_put_traffic(struct probed_expo *expo, struct json_object *s,
 		.helps = host_helps,
 		.n_helps = N(host_helps),
 	};
-	uint64_t all = each.n;
+
+	if (each.n == 0)
+		return;
+	listed->hostnames += each.n;
+	plugin_put_each(expo, names, &each);
+}
+
+void plugin_put_traffic(struct probed_expo *expo, struct json_object *s)
+{
+	static const char *const states[] = { "up", "down", "stale", "unknown",
+					      NULL };
+	struct json_object *traffic = plugin_object(s, "traffic");
 
 	if (traffic == NULL)
 		return;
@@ -480,10 +487,6 @@ void plugin_put_traffic(struct probed_expo *expo, struct json_object *s,
 	put_split(expo, traffic, "state", states);
 	put_feed(expo, traffic);
 	put_pops(expo, traffic);
-	(void)plugin_number(traffic, "hostnames", &all);
-	omitted->hostnames = left_out(all, each.n);
-	if (each.n > 0)
-		plugin_put_each(expo, names, &each);
 }
 
 /* -- servers ----------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "probes-client/probed_ask.h"
+#include "probes-client/probed_merge.h"
 #include "probes-client/probed_plugin.h"
 #include "probes-client/probed_web.h"
 
@@ -17,8 +18,10 @@ struct probed_scrape {
 	struct probed_scrape_setup setup;
 	struct probed_web *web;
 	struct probed_ask *ask;
-	struct probed_text *text; /* NULL: none yet */
-	uint64_t made_ms;	  /* monotonic: when that was */
+	struct probed_text *text;  /* NULL: none yet */
+	struct probed_merge pages; /* what the pages till now have given */
+	struct probed_listed listed;
+	uint64_t made_ms; /* monotonic: when that was */
 };
 
 static uint64_t now_ms(void)
@@ -66,12 +69,33 @@ static struct probed_text *text_make(struct probed_scrape *scrape,
 	metrics.web = probed_web_stats(scrape->web);
 	probed_expo_init(&expo, TEXT_MAX - TAIL_MAX);
 	probed_metrics_put(&expo, &metrics);
-	probed_plugin_put(&expo, status, servers, &omitted);
+	probed_plugin_put(&expo, status, servers, &scrape->listed, &omitted);
+	probed_merge_put(&scrape->pages, &expo);
 	probed_metrics_put_targets(&expo, &metrics);
 	put_omitted(&expo, &metrics, &omitted);
 	if (expo.text == NULL)
 		return NULL;
 	return probed_text_new(scrape->web, expo.text, expo.n);
+}
+
+static struct json_object *on_page(void *arg, struct json_object *page)
+{
+	struct probed_scrape *scrape = arg;
+	struct probed_expo expo;
+
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_plugin_put_page(&expo, page, &scrape->listed);
+	probed_merge_add(&scrape->pages, &expo);
+	probed_expo_fini(&expo);
+	return probed_plugin_next(page, &scrape->listed);
+}
+
+/* For the next time. */
+static void pages_forget(struct probed_scrape *scrape)
+{
+	probed_merge_fini(&scrape->pages);
+	probed_merge_init(&scrape->pages, TEXT_MAX);
+	scrape->listed = (struct probed_listed){ 0 };
 }
 
 static void on_asked(void *arg, struct json_object *status,
@@ -81,6 +105,7 @@ static void on_asked(void *arg, struct json_object *status,
 
 	probed_text_unref(scrape->text);
 	scrape->text = text_make(scrape, status, servers);
+	pages_forget(scrape);
 	scrape->made_ms = now_ms();
 	probed_web_give(scrape->web, scrape->text);
 }
@@ -105,9 +130,10 @@ int probed_scrape_new(const struct probed_scrape_setup *setup,
 	struct probed_web_setup web = { setup->loop, setup->log, on_want,
 					scrape };
 	scrape->setup = *setup;
+	pages_forget(scrape);
 	int rc = probed_web_new(&web, &scrape->web);
 	if (rc == 0)
-		rc = probed_ask_new(setup->loop, on_asked, scrape,
+		rc = probed_ask_new(setup->loop, on_page, on_asked, scrape,
 				    &scrape->ask);
 	if (rc != 0) {
 		probed_scrape_close(scrape);
@@ -131,5 +157,6 @@ void probed_scrape_close(struct probed_scrape *scrape)
 	probed_text_unref(scrape->text);
 	probed_web_close(scrape->web);
 	probed_ask_close(scrape->ask);
+	probed_merge_fini(&scrape->pages);
 	free(scrape);
 }

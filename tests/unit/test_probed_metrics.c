@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "probes-client/pages.h"
+#include "probes-client/probed_merge.h"
 #include "probes-client/probed_plugin.h"
 
 #define TEXT_MAX (1u << 20)
@@ -215,8 +216,10 @@ static char *plugin_text_of(const char *status, const char *servers,
 		servers != NULL ? json_tokener_parse(servers) : NULL;
 	struct probed_expo expo;
 
+	struct probed_listed listed = { 0 };
 	probed_expo_init(&expo, TEXT_MAX);
-	probed_plugin_put(&expo, a, b, omitted);
+	probed_plugin_put_page(&expo, a, &listed);
+	probed_plugin_put(&expo, a, b, &listed, omitted);
 	json_object_put(a);
 	json_object_put(b);
 	return text_of(&expo);
@@ -387,27 +390,6 @@ static void pages_end(void **state)
 	assert_null(pages_next(NULL));
 }
 
-/* A status with 'zones' zones and 'names' hostnames, and a next page. */
-static struct json_object *listing(size_t zones, size_t names, const char *next)
-{
-	struct json_object *reply = json_object_new_object();
-	struct json_object *s = json_object_new_object();
-	struct json_object *traffic = json_object_new_object();
-	struct json_object *a = json_object_new_array();
-	struct json_object *b = json_object_new_array();
-
-	json_object_object_add(reply, "status", s);
-	json_object_object_add(s, "zones", a);
-	json_object_object_add(s, "traffic", traffic);
-	json_object_object_add(traffic, "names", b);
-	json_object_object_add(s, "next", json_tokener_parse(next));
-	for (size_t i = 0; i < zones; i++)
-		json_object_array_add(a, NULL);
-	for (size_t i = 0; i < names; i++)
-		json_object_array_add(b, NULL);
-	return reply;
-}
-
 static void asks_for_what_is_shown(void **state)
 {
 	static const struct {
@@ -427,16 +409,82 @@ static void asks_for_what_is_shown(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct json_object *status =
-			listing(cases[i].zones, cases[i].names, cases[i].next);
-		struct json_object *after = probed_plugin_next(status);
+		struct probed_listed listed = { cases[i].zones,
+						cases[i].names };
+		struct json_object *page = json_object_new_object();
+		struct json_object *s = json_object_new_object();
+		json_object_object_add(page, "status", s);
+		json_object_object_add(s, "next",
+				       json_tokener_parse(cases[i].next));
+		struct json_object *after = probed_plugin_next(page, &listed);
 		if (cases[i].want == NULL)
 			assert_null(after);
 		else
 			is_json(after, cases[i].want);
 		json_object_put(after);
-		json_object_put(status);
+		json_object_put(page);
 	}
+}
+
+/* Adds a text to 'merge'. */
+static void merge(struct probed_merge *merge, const char *text)
+{
+	struct probed_expo expo;
+
+	probed_expo_init(&expo, TEXT_MAX);
+	assert_true(probed_expo_raw(&expo, text, strlen(text)));
+	probed_merge_add(merge, &expo);
+	probed_expo_fini(&expo);
+}
+
+#define HEAD(name) "# HELP " name " H.\n# TYPE " name " gauge\n"
+
+static void merges_families(void **state)
+{
+	static struct probed_merge m;
+	struct probed_expo expo;
+
+	(void)state;
+	probed_merge_init(&m, TEXT_MAX);
+	merge(&m, "");
+	merge(&m, HEAD("a") "a{x=\"1\"} 1\n" HEAD("ab") "ab 1\nab 2\n");
+	merge(&m, HEAD("ab") "ab 3\n" HEAD("c") "c 1\n" HEAD("a") "a 2\n");
+	probed_expo_init(&expo, TEXT_MAX);
+	probed_merge_put(&m, &expo);
+	assert_int_equal(expo.lost, 0);
+	is_text(&expo, HEAD("a") "a{x=\"1\"} 1\na 2\n" HEAD(
+			       "ab") "ab 1\nab 2\nab 3\n" HEAD("c") "c 1\n");
+	probed_merge_fini(&m);
+}
+
+/* What there is no room for is left out by lines, and counted. */
+static void merges_within_bounds(void **state)
+{
+	static struct probed_merge m;
+	struct probed_expo expo;
+	char text[64];
+
+	(void)state;
+	probed_merge_init(&m, 60);
+	merge(&m, HEAD("a") "a 1\n");
+	merge(&m, HEAD("a") "a 2\na 3\na 4\na 5\na 6\na 7\na 8\na 9\n");
+	merge(&m, HEAD("b") "b 1\n");
+	assert_int_equal(m.lost, 9);
+	probed_expo_init(&expo, 20);
+	probed_merge_put(&m, &expo);
+	assert_int_equal(expo.lost, 9 + 3);
+	probed_expo_fini(&expo);
+	probed_merge_fini(&m);
+
+	probed_merge_init(&m, TEXT_MAX);
+	for (unsigned i = 0; i < PROBED_FAMILIES_MAX + 3; i++) {
+		(void)snprintf(text, sizeof(text), HEAD("f%03u") "f%03u 1\n", i,
+			       i, i);
+		merge(&m, text);
+	}
+	assert_int_equal(m.n, PROBED_FAMILIES_MAX);
+	assert_int_equal(m.lost, 3);
+	probed_merge_fini(&m);
 }
 
 int main(void)
@@ -453,6 +501,8 @@ int main(void)
 		cmocka_unit_test(puts_pages_together),
 		cmocka_unit_test(pages_end),
 		cmocka_unit_test(asks_for_what_is_shown),
+		cmocka_unit_test(merges_families),
+		cmocka_unit_test(merges_within_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

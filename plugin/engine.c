@@ -175,26 +175,6 @@ static void log_origin(const struct ask *ask, const struct origin_reply *reply,
 		    what);
 }
 
-/* What kind of failure the question ended in. */
-static enum counter kind_of(int status)
-{
-	switch (status) {
-	case -ETIMEDOUT:
-		return COUNT_FAILED_TIMEOUT;
-	case -EREMOTEIO:
-		return COUNT_FAILED_REFUSED;
-	case -EBADMSG:
-		return COUNT_FAILED_MALFORMED;
-	case -ECANCELED:
-	case -ENOBUFS:
-	case -ENOMEM:
-	case -ENOKEY:
-		return COUNT_FAILED_OTHER;
-	default:
-		return COUNT_FAILED_NETWORK;
-	}
-}
-
 static void origin_answered(void *arg, const struct origin_reply *reply)
 {
 	struct ask *ask = arg;
@@ -203,7 +183,7 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 	bool keep = ask->flight.listed; /* not purged meanwhile */
 
 	if (reply->status != 0) {
-		count(ask->zone, kind_of(reply->status));
+		count_failed(ask->zone, reply->status);
 		log_origin(
 			ask, reply,
 			log_error(reply->status, (char[LOG_ERROR_MAX]){ 0 }));

@@ -208,6 +208,8 @@ static void star_done(void *arg, const struct origin_reply *reply)
 	struct check *c = probe->check;
 	const struct dname *star = &c->star[probe->i];
 
+	if (reply->status != 0)
+		count_failed(c->zone, reply->status);
 	if (denies(reply))
 		delta_no_wildcard(c->delta, star->wire + 2, star->n - 2u);
 	if (--c->stars_open == 0)
@@ -479,6 +481,8 @@ static void soa_done(void *arg, const struct origin_reply *reply)
 	bool is_signed;
 
 	c->open--;
+	if (reply->status != 0)
+		count_failed(c->zone, reply->status);
 	if (reply->status == 0 &&
 	    xfr_soa_serial(c->engine->process->mctx, &c->zone->config->name,
 			   reply->msg, reply->n, &c->serial[i],

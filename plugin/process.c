@@ -32,6 +32,30 @@ const char *const failed_names[COUNTERS - COUNT_FAILED] = {
 	"timeout", "network", "refused", "malformed", "other",
 };
 
+static enum counter kind_of(int status)
+{
+	switch (status) {
+	case -ETIMEDOUT:
+		return COUNT_FAILED_TIMEOUT;
+	case -EREMOTEIO:
+		return COUNT_FAILED_REFUSED;
+	case -EBADMSG:
+		return COUNT_FAILED_MALFORMED;
+	case -ECANCELED:
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -ENOKEY:
+		return COUNT_FAILED_OTHER;
+	default:
+		return COUNT_FAILED_NETWORK;
+	}
+}
+
+void count_failed(const struct zone *zone, int status)
+{
+	count(zone, kind_of(status));
+}
+
 /*
  * The one process-wide handle.  Its locks are never destroyed: a client that
  * named cancelled may give back its references after the last plugin_destroy.

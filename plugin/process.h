@@ -244,6 +244,9 @@ static inline void count(const struct zone *zone, enum counter which)
 				  memory_order_relaxed);
 }
 
+/* Counts a question that ended without an answer, by its status (-errno). */
+void count_failed(const struct zone *zone, int status);
+
 /*
  * Seconds of the monotonic clock: the store's time.  process_now_s() is what
  * the engine's timer read a moment ago, and free.

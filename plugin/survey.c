@@ -100,6 +100,8 @@ static void survey_done(void *arg, const struct origin_reply *reply)
 	uint32_t now_s = process_now_s(e->process);
 	struct store_entry *entry = NULL;
 
+	if (reply->status != 0)
+		count_failed(s->zone, reply->status);
 	if (reply->status == 0) {
 		struct answer_source source = {
 			.zone = s->zone->config,

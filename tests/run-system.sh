@@ -18,7 +18,14 @@ fi
 NAMED=${NAMED-$named}
 export NAMED
 
+# Most tests wait most of the time: NZ_JOBS files of them are run at a time.
+jobs=
+if [ "${NZ_JOBS-3}" -gt 1 ] && "$PYTHON3" -c 'import xdist' 2>/dev/null; then
+	jobs="-n ${NZ_JOBS-3} --dist loadfile"
+fi
+
 # 5 is pytest's word for 'no tests': that is not a success.
-exec "$PYTHON3" -m pytest -p no:cacheprovider -q -ra --durations=5 \
+# shellcheck disable=SC2086 # these are words
+exec "$PYTHON3" -m pytest -p no:cacheprovider -q -ra --durations=5 $jobs \
 	--junitxml="$builddir/system.xml" ${PYTEST_ARGS-} "$@" \
 	"$srcdir/tests/system"

@@ -251,7 +251,8 @@ static struct view_map *draft_build(struct process *p, struct draft *d)
 		return NULL;
 	}
 	/* apex_of() needs the items where they are */
-	memcpy(sorted, d->items, d->n * sizeof(*sorted));
+	if (d->n > 0)
+		memcpy(sorted, d->items, d->n * sizeof(*sorted));
 	qsort(sorted, d->n, sizeof(*sorted), item_order);
 	for (size_t i = 0; i < d->n; i++)
 		place_add(d, map, &sorted[i]);

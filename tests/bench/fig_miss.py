@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What a miss costs, and that many equal misses cost the origin one."""
+"""What a miss costs, alone and among others; equal ones cost the origin one."""
 
 import contextlib
 import os
@@ -15,6 +15,8 @@ from harness import (Broken, Lab, figure, load, median, need, quantile,
 PAIRS = 10
 MISSES = 10000
 CROWD = 1000
+BURST = 30
+BURSTS = 20
 
 
 def fresh(lab, tag, n=MISSES):
@@ -133,3 +135,32 @@ def coalesce():
                      % (good, CROWD, asked))
     return asked, ['%d clients at once; all were answered; the origin was'
                    ' stopped for %.2f s meanwhile' % (CROWD, held)]
+
+
+def burst_ms(edge, turn):
+    """How long BURST questions sent at once take till all are answered."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            for _ in range(BURST)]
+        began = time.monotonic()
+        for i, s in enumerate(sockets):
+            s.settimeout(5)
+            s.connect(('127.0.0.1', edge.port))
+            s.send(query_wire('b%d-%d.w.miss.test' % (turn, i)))
+        for s in sockets:
+            s.recv(4096)
+        return 1e3 * (time.monotonic() - began)
+
+
+@figure('burst-ms', '<=20')
+def burst():
+    with Lab() as lab:
+        file = lab.write('zone.db', ZONE_HEAD + '*.w A 192.0.2.9\n')
+        origin = lab.named('origin', zones={'miss.test': file}).start()
+        edge = lab.named('edge', edge={'miss.test': origin}).start()
+        edge.ask('first.w.miss.test', 'A')
+        took = [burst_ms(edge, turn) for turn in range(BURSTS)]
+    return round(quantile(took, .9), 3), [
+        'the ninth tenth of %d bursts of %d misses at once, median %.2f ms,'
+        ' longest %.2f ms' % (BURSTS, BURST, median(took), max(took))]

@@ -307,20 +307,51 @@ static const char *list_id(const struct snapshot *s, enum list list, size_t i)
 				  : s->world->hosts[i].config->id;
 }
 
-/* Behind 'id', which is the 'at'th unless there was a reload. */
-static size_t behind(const struct snapshot *s, enum list list, size_t at,
-		     const char *id)
+/* The index of 'id' in a list; its count: it is not there. */
+static size_t index_of(const struct snapshot *s, enum list list, const char *id)
 {
 	size_t n = list_count(s, list);
+	size_t i = 0;
 
-	if (at > n)
-		at = n;
-	if (at == 0 || strcmp(list_id(s, list, at - 1), id) == 0)
+	while (i < n && strcmp(list_id(s, list, i), id) != 0)
+		i++;
+	return i;
+}
+
+/* What a page gave as "next": the last before the spot, and the first of it. */
+struct token {
+	size_t at, n; /* index of the spot; elements that there were */
+	const char *id, *first;
+};
+
+/*
+ * The spot, also after a reload: by its neighbours, of which one may be gone.
+ * If both are, so many elements earlier as there are less now: what is listed
+ * twice is better than what is left out.
+ */
+static size_t spot_find(const struct snapshot *s, enum list list,
+			const struct token *token)
+{
+	size_t n = list_count(s, list);
+	size_t at = token->at < n ? token->at : n;
+
+	if (at == 0 || strcmp(list_id(s, list, at - 1), token->id) == 0)
 		return at;
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list_id(s, list, i), id) == 0)
-			return i + 1;
-	return at; /* it is gone */
+	size_t i = index_of(s, list, token->id);
+	if (i < n)
+		return i + 1;
+	i = index_of(s, list, token->first);
+	if (i < n)
+		return i;
+	size_t gone = token->n > n ? token->n - n : 0;
+	return at > gone ? at - gone : 0;
+}
+
+static size_t index_read(struct json_object *after, const char *key)
+{
+	int64_t n = json_object_get_int64(json_object_object_get(after, key));
+
+	return n > 0 ? (size_t)n : 0;
 }
 
 static bool spot_read(const struct snapshot *s, struct json_object *after,
@@ -328,14 +359,21 @@ static bool spot_read(const struct snapshot *s, struct json_object *after,
 {
 	const char *list = member(after, "list");
 	const char *id = member(after, "id");
-	int64_t at = json_object_get_int64(json_object_object_get(after, "at"));
+	const char *first = member(after, "first");
+	struct token token = {
+		.at = index_read(after, "at"),
+		.n = index_read(after, "n"),
+		.id = id != NULL ? id : "",
+		.first = first != NULL ? first : "",
+	};
 
+	if (json_object_get_int64(json_object_object_get(after, "at")) < 0)
+		return false;
 	for (int i = 0; list != NULL && i < LISTS; i++) {
-		if (strcmp(list, list_names[i]) != 0 || at < 0)
+		if (strcmp(list, list_names[i]) != 0)
 			continue;
 		spot->list = (enum list)i;
-		spot->at =
-			behind(s, spot->list, (size_t)at, id != NULL ? id : "");
+		spot->at = spot_find(s, spot->list, &token);
 		return true;
 	}
 	return false;
@@ -354,6 +392,8 @@ static bool add_next(struct json_object *o, const struct snapshot *s,
 	add_number(next, "at", spot->at);
 	add_text(next, "id",
 		 spot->at > 0 ? list_id(s, spot->list, spot->at - 1) : "");
+	add_text(next, "first", list_id(s, spot->list, spot->at));
+	add_number(next, "n", list_count(s, spot->list));
 	json_object_object_add(o, "next", next);
 	return true;
 }

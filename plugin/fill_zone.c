@@ -131,8 +131,10 @@ void fill_missed(struct engine *e, const struct ask *ask)
 
 	if (e->fill->stopping)
 		return;
-	if (fz == NULL && ask->keys != NULL &&
-	    fresh_wants_key(ask->zone->config))
+	/* a zone of the configuration before may be gone, and nobody holds it
+	 */
+	if (fz == NULL && ask->zone->snapshot == e->snapshot &&
+	    ask->keys != NULL && fresh_wants_key(ask->zone->config))
 		fz = fill_zone_watch(e, ask->zone);
 	if (fz == NULL)
 		return;

@@ -191,12 +191,15 @@ static void failed(struct engine *e, struct denial *d, int rc)
 	}
 	bool spoilt = d->spoilt;
 	d->spoilt = false;
-	if (spoilt) {
-		d->due_ms = d->began_ms + gap_ms(d);
-		return;
-	}
-	d->due_ms = clock_now_ms() + again_ms(d->fails++);
-	note_why(d, rc);
+	/* What was spoilt may be again, as long as the zone changes so fast. */
+	uint64_t wait_ms = spoilt && d->fails == 0 ? 0 : again_ms(d->fails);
+	uint64_t gap_end_ms = d->began_ms + gap_ms(d);
+	d->due_ms = clock_now_ms() + wait_ms;
+	if (d->due_ms < gap_end_ms)
+		d->due_ms = gap_end_ms;
+	d->fails++;
+	if (!spoilt)
+		note_why(d, rc);
 }
 
 /* 0 if what the worker has made may be published. */
@@ -226,6 +229,7 @@ static void built(struct job *job)
 
 	e->denials->n_moving--;
 	naming_free(n);
+	d->took_ms = clock_now_ms() - d->began_ms;
 	if (rc == 0)
 		rc = check_usable(e, d, names);
 	if (rc == 0 && (!fresh_seen(d->zone, &seen) ||
@@ -237,7 +241,6 @@ static void built(struct job *job)
 		denial_names_start(e);
 		return;
 	}
-	d->took_ms = clock_now_ms() - d->began_ms;
 	publish(e, d, names);
 	log_write(ISC_LOG_INFO,
 		  "zone '%s': serial %u: its %llu names are known, in %llu "
@@ -277,6 +280,7 @@ static void transferred(void *arg, const struct xfr_result *result)
 	}
 	e->denials->n_moving--;
 	naming_free(n);
+	d->took_ms = clock_now_ms() - d->began_ms;
 	failed(e, d, rc);
 	if (rc != -ECANCELED) /* in which case zones are going */
 		denial_names_start(e);
@@ -481,7 +485,11 @@ void denial_change_apply(struct engine *e, const struct zone *zone,
 	if (d == NULL || d->step != DENIAL_KEPT ||
 	    !xfr_newer(serial, names_soa(d->names)->serial)) {
 		denial_change_free(c);
-		if (d != NULL && d->step != DENIAL_KEPT)
+		/*
+		 * A set that comes of a transfer is held against the serial
+		 * seen by then; one that is being changed would miss this.
+		 */
+		if (d != NULL && d->step == DENIAL_CHANGING)
 			denial_names_drop(e, d);
 		return;
 	}

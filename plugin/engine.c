@@ -313,6 +313,7 @@ void engine_ask_now(struct engine *e, struct ask *ask)
 	fresh_asked(e, ask->zone, ask->keys);
 	if (ask->fill == NULL)
 		fill_missed(e, ask);
+	ask->zone->state->served = true;
 	count(ask->zone, COUNT_ASKED);
 	int rc = e->origins != NULL ? origin_ask(e->origins, &q) : -ECANCELED;
 	if (rc != 0) {

@@ -257,7 +257,7 @@ static bool must_settle(struct fill_run *run, const struct zone *zone)
 {
 	uint64_t now_ms = clock_now_ms();
 
-	if (!fresh_unsettled(zone) ||
+	if (!fresh_unsettled(run->engine, zone) ||
 	    (run->settle_ms != 0 && run->settle_ms <= now_ms))
 		return false;
 	if (run->settle_ms == 0)

@@ -126,9 +126,7 @@ static void adopt(struct engine *e, struct zone *zone)
 		return;
 	/* a zone that has been served may have answers of any age */
 	if (is_new)
-		fz->early =
-			zone->state->restored ||
-			atomic_load(&zone->state->counters[COUNT_ASKED]) > 0;
+		fz->early = zone->state->restored || zone->state->served;
 	bool now = !fz->known || poll_ms(fz) > 0;
 	due_set(e, fz, now ? clock_now_ms() : fz->due_ms);
 }
@@ -329,11 +327,13 @@ void fresh_asked(struct engine *e, struct zone *zone, dns_tsig_keyring_t *keys)
 		look_soon(e, fz);
 }
 
-bool fresh_unsettled(const struct zone *zone)
+bool fresh_unsettled(const struct engine *e, const struct zone *zone)
 {
 	const struct fresh_zone *fz = zone->state->fresh;
 
-	return fz != NULL && !fz->known && may_ask(fz);
+	if (fz == NULL) /* its turn in a new configuration may still come */
+		return e->fresh->adopted != NULL && is_wanted(zone);
+	return !fz->known && may_ask(fz);
 }
 
 uint64_t fresh_serial(const struct zone *zone)

@@ -59,7 +59,7 @@ bool fresh_wants_key(const struct config_zone *zone);
  * Engine: true while it is being found out which version of the zone origins
  * have: what is asked meanwhile may be dropped once that is known.
  */
-bool fresh_unsettled(const struct zone *zone);
+bool fresh_unsettled(const struct engine *e, const struct zone *zone);
 
 /*
  * For answers that outlive named, to be saved with them: what the oldest stored

@@ -89,6 +89,7 @@ struct zone_state {
 	struct proofs *_Atomic proofs;	/* likewise */
 	_Atomic uint32_t names_until_s; /* 'names' may be believed so long */
 	bool restored; /* engine: answers came from a snapshot */
+	bool served;   /* engine: clients had answers asked for */
 };
 
 struct snapshot;

@@ -195,3 +195,26 @@ def test_a_reload_does_not_read_again(origin, edge):
     edge.rndc("reconfig")
     assert edge.status()["cache"]["snapshot"]["restored"] == n
     assert asked(origin, edge, NAMES[1]) == [NAMES[1]]
+
+
+def test_a_zone_with_hostnames_comes_back(origin):
+    """What the plugin itself asks at the start is no client's question."""
+    e = Edge({"kept.test": zone_of(origin, poll="10s")})
+    e.doc["pops"] = {"here": {"servers": {
+        "a": {"addresses": ["198.51.100.1"]}}}}
+    e.doc["hostnames"] = {"steered.kept.test": {"servers": ["a"]}}
+    e.write_json()
+
+    def fresh():
+        return e.status()["zones"][0]["fresh"]
+
+    with e:
+        wait_for(lambda: fresh()["serial"] is not None, "the serial")
+        ask_together(e, [make(name) for name in NAMES])
+        e.stop()
+        e.start_again()
+        assert restored(e) >= len(NAMES)
+        wait_for(lambda: fresh()["checks"] >= 1 and not fresh()["busy"],
+                 "a look")
+        assert fresh()["serial"] is not None and fresh()["whole"] == 0
+        assert asked(origin, e, *NAMES) == []

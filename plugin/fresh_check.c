@@ -180,7 +180,10 @@ static int ask(struct check *c, size_t i, const struct dname *name,
 	if (e->origins == NULL || e->fresh->stopping)
 		return -ECANCELED;
 	count(c->zone, COUNT_ASKED);
-	return origin_ask(e->origins, &q);
+	int rc = origin_ask(e->origins, &q);
+	if (rc != 0)
+		count_failed(c->zone, rc);
+	return rc;
 }
 
 static void stars_end(struct check *c)
@@ -481,14 +484,16 @@ static void soa_done(void *arg, const struct origin_reply *reply)
 	bool is_signed;
 
 	c->open--;
-	if (reply->status != 0)
-		count_failed(c->zone, reply->status);
-	if (reply->status == 0 &&
-	    xfr_soa_serial(c->engine->process->mctx, &c->zone->config->name,
-			   reply->msg, reply->n, &c->serial[i],
-			   &is_signed) == 0) {
+	int rc = reply->status;
+	if (rc == 0)
+		rc = xfr_soa_serial(c->engine->process->mctx,
+				    &c->zone->config->name, reply->msg,
+				    reply->n, &c->serial[i], &is_signed);
+	if (rc == 0) {
 		c->has[i] = true;
 		c->is_signed |= is_signed;
+	} else {
+		count_failed(c->zone, rc);
 	}
 	decide(c);
 }

@@ -268,13 +268,15 @@ void purge_handle(struct engine *e, struct control_client *client,
 	struct purge *p = purge_new(e, client);
 	if (p == NULL)
 		return;
-	persist_forget(e);
 	const char *text = subtree != NULL ? subtree : name;
 	bool begun = text != NULL ? begin_name(p, text, subtree != NULL, type)
 				  : begin_zone(p, zone);
-	if (!begun)
+	if (!begun) {
 		free(p);
-	else if (p->n > 0)
+		return;
+	}
+	persist_forget(e);
+	if (p->n > 0)
 		walk_begin(p);
 	else
 		done(p);

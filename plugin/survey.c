@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "plugin/survey.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -100,8 +101,6 @@ static void survey_done(void *arg, const struct origin_reply *reply)
 	uint32_t now_s = process_now_s(e->process);
 	struct store_entry *entry = NULL;
 
-	if (reply->status != 0)
-		count_failed(s->zone, reply->status);
 	if (reply->status == 0) {
 		struct answer_source source = {
 			.zone = s->zone->config,
@@ -114,6 +113,9 @@ static void survey_done(void *arg, const struct origin_reply *reply)
 		if (answer_make(e->maker, &source, &entry) != ANSWER_OK)
 			entry = NULL;
 	}
+	if (entry == NULL)
+		count_failed(s->zone,
+			     reply->status != 0 ? reply->status : -EBADMSG);
 	survey_learn(s->zone, entry, now_s);
 	if (entry != NULL)
 		store_unref(entry);

@@ -198,6 +198,7 @@ static int send_next(struct origin_ask *ask)
 		ask->again = false;
 		ask->doubt = 0;
 		ask->fled = false;
+		ask->cookie_again = false;
 		if (send_to(ask, server, NULL) == 0)
 			return 0;
 	}
@@ -230,11 +231,12 @@ static bool resume(struct origin_ask *ask, const struct lane *avoid)
 		origins, &ask->q.origins[ask->index], CONFIG_UDP);
 
 	ask->proof = false;
-	if (server == NULL || origins->closing ||
-	    uv_now(origins->loop) >= ask->end_ms)
+	if (server == NULL || origins->closing)
 		return false;
 	ask->server = server;
 	origin_guard_unproven(ask);
+	if (uv_now(origins->loop) >= ask->end_ms)
+		return false;
 	ask->again = true;
 	return send_to(ask, server, avoid) == 0;
 }
@@ -350,11 +352,18 @@ static bool ask_otherwise(struct origin_ask *ask)
 	bool bad_cookie = ask->bad_cookie;
 
 	ask->bad_cookie = false;
-	if (bad_cookie && ask->cookie_again)
-		return prove(ask);
-	ask->cookie_again |= bad_cookie;
-	if (!bad_cookie && !origin_guard_spare(ask, ask->rcode))
+	if (bad_cookie && ask->cookie_again) {
+		if (prove(ask))
+			return true;
+		bad_cookie = false;
+		if (!origin_guard_plain(ask))
+			return false;
+	} else if (!bad_cookie && !origin_guard_spare(ask, ask->rcode)) {
 		return false;
+	}
+	/* Of a pool, the one that gave the cookie shall get it. */
+	ask->stays = bad_cookie;
+	ask->cookie_again |= bad_cookie;
 	return send_to(ask, ask->server, NULL) == 0;
 }
 
@@ -419,6 +428,24 @@ static bool is_stuck(const struct origin_ask *ask, struct conn *conn)
 	return false;
 }
 
+/*
+ * An answer may still come, and shall not be taken for a guess: so each gives
+ * one unknown ID free.  A socket that has given as many as it may take guesses
+ * is at its end.
+ */
+static void note_late(struct lane *lane)
+{
+	if (lane->stream) {
+		lane->late++;
+		return;
+	}
+	uint32_t most = lane->server->origins->tuning.forged_max;
+	if (lane->late < most)
+		lane->late++;
+	if (lane->late == most)
+		origin_udp_retire((struct sock *)(void *)lane);
+}
+
 /* No answer within the time of a try. */
 static void on_due(struct origin_ask *ask)
 {
@@ -429,10 +456,11 @@ static void on_due(struct origin_ask *ask)
 	server->timeouts++;
 	if (lane->stream && is_stuck(ask, (struct conn *)(void *)lane))
 		return;
-	lane->late++;
+	note_late(lane);
 	origin_lane_remove(ask);
 	if (!lane->stream && !ask->again &&
 	    uv_now(ask->origins->loop) < ask->end_ms) {
+		origin_guard_doubted(ask);
 		if (ask->doubt != 0 && prove(ask))
 			return;
 		if (resume(ask, lane))

@@ -16,6 +16,8 @@
 #define OPTION_HEAD   4u
 #define THEIRS_MIN    8u
 #define STRIKES_MAX   3u
+#define STRIKES_MS    60000u  /* in which they count together */
+#define EXCUSES_MS    600000u /* cookies that went twice in that: a pool */
 
 const char *origin_drop_name(enum origin_drop drop)
 {
@@ -52,14 +54,51 @@ static void spare(struct server *server, unsigned int marks)
 	server->spared_ms = uv_now(server->origins->loop) + tuning->spare_ms;
 }
 
+static bool is_late(uint64_t since_ms, uint64_t now_ms, uint64_t span_ms)
+{
+	return since_ms == 0 || now_ms - since_ms >= span_ms;
+}
+
 /* Demands 'marks' of 'server' no longer. */
 static void excuse(struct server *server, unsigned int marks)
 {
+	uint64_t now_ms = uv_now(server->origins->loop) | 1;
+
 	server->shown &= (uint8_t)~marks;
-	if ((marks & ORIGIN_COOKIE) != 0)
-		server->theirs_n = 0;
 	if ((marks & ORIGIN_CASE) != 0)
 		spare(server, ORIGIN_CASE);
+	if ((marks & ORIGIN_COOKIE) == 0)
+		return;
+	server->theirs_n = 0;
+	if (!is_late(server->excused_ms, now_ms, EXCUSES_MS))
+		spare(server, ORIGIN_COOKIE);
+	server->excused_ms = now_ms;
+}
+
+bool origin_guard_plain(struct origin_ask *ask)
+{
+	struct server *server = by_udp(ask);
+
+	if (server == NULL || (server->spared & ORIGIN_COOKIE) != 0)
+		return false;
+	excuse(server, ORIGIN_COOKIE);
+	spare(server, ORIGIN_COOKIE);
+	return true;
+}
+
+/* True if it is one too many. */
+static bool strike(struct server *server)
+{
+	uint64_t now_ms = uv_now(server->origins->loop) | 1;
+
+	if (is_late(server->strike_ms, now_ms, STRIKES_MS)) {
+		server->strikes = 0;
+		server->strike_ms = now_ms;
+	}
+	if (++server->strikes < STRIKES_MAX)
+		return false;
+	server->strikes = 0;
+	return true;
 }
 
 void origin_guard_unproven(struct origin_ask *ask)
@@ -68,10 +107,18 @@ void origin_guard_unproven(struct origin_ask *ask)
 
 	if (ask->doubt != 0 && !ask->fled)
 		server = by_udp(ask);
-	if (server == NULL || ++server->strikes < STRIKES_MAX)
-		return;
-	server->strikes = 0;
-	excuse(server, ask->doubt);
+	if (server != NULL && strike(server))
+		excuse(server, ask->doubt);
+}
+
+/*
+ * Whatever TCP will say: who forges answers does not keep the true ones from
+ * coming.  Where they do not come, time and again, they were the true ones.
+ */
+void origin_guard_doubted(struct origin_ask *ask)
+{
+	if ((ask->doubt & ORIGIN_COOKIE) != 0 && strike(ask->server))
+		(void)origin_guard_plain(ask);
 }
 
 bool origin_guard_spare(struct origin_ask *ask, uint8_t rcode)
@@ -247,8 +294,15 @@ static void note_silence(struct server *server, const struct origin_ask *ask)
 		server->silent = 0;
 		return;
 	}
-	if (!ask->again || ask->doubt != 0 || server->spared != 0 ||
-	    ++server->silent < STRIKES_MAX)
+	uint64_t now_ms = uv_now(server->origins->loop) | 1;
+	uint64_t apart_ms = origin_server_patience(server) / 1000;
+	/* Those of one burst of losses are one. */
+	if (!ask->again || ask->doubt != 0 ||
+	    (server->spared & ORIGIN_COOKIE) != 0 ||
+	    !is_late(server->silent_ms, now_ms, apart_ms))
+		return;
+	server->silent_ms = now_ms;
+	if (++server->silent < STRIKES_MAX)
 		return;
 	server->silent = 0;
 	spare(server, ORIGIN_COOKIE);
@@ -266,8 +320,14 @@ static enum origin_drop check_datagram(struct origin_ask *ask,
 		return ORIGIN_DROP_MALFORMED;
 	bool bad = ((unsigned int)opt.rcode_high << 4 |
 		    (msg[3] & RCODE_MASK)) == BADCOOKIE;
-	if (opt.value != NULL && !take_cookie(server, ask, &opt))
+	bool sent = (ask->with & ORIGIN_COOKIE) != 0;
+	/* What nobody asked for may be another's, out of a cache. */
+	if (!sent)
+		opt.value = NULL;
+	if (opt.value != NULL && !take_cookie(server, ask, &opt)) {
+		ask->doubt |= ORIGIN_COOKIE;
 		return ORIGIN_DROP_COOKIE;
+	}
 	if (opt.value == NULL &&
 	    (bad || (ask->with & server->shown & ORIGIN_COOKIE) != 0)) {
 		ask->doubt |= ORIGIN_COOKIE;
@@ -276,8 +336,9 @@ static enum origin_drop check_datagram(struct origin_ask *ask,
 	ask->bad_cookie = bad;
 	if (tells_case(ask))
 		server->shown |= ORIGIN_CASE;
-	/* A plain answer after a doubt does not end it. */
-	if ((ask->doubt & ~ask->with) == 0)
+	/* Neither a plain answer after a doubt nor one without a doubt ends it:
+	 * of a pool, another may answer each time. */
+	if (ask->doubt != 0 && (ask->doubt & ~ask->with) == 0)
 		server->strikes = 0;
 	note_silence(server, ask);
 	return ORIGIN_DROP_NONE;
@@ -292,7 +353,8 @@ static void learn(struct origin_ask *ask, const uint8_t *msg, size_t n,
 
 	if (server == NULL)
 		return;
-	server->strikes = 0;
+	if ((ask->doubt & ORIGIN_COOKIE) == 0)
+		server->strikes = 0;
 	if (tells_case(ask) && exact)
 		server->shown |= ORIGIN_CASE;
 	else if (!exact && !bare)

@@ -145,6 +145,8 @@ struct origin_ask {
 	bool proof;	 /* by TCP, marked, as what came by UDP was doubtful */
 	bool bad_cookie; /* the answer wants another cookie */
 	bool cookie_again; /* that was tried by UDP */
+	bool stays;	   /* the next try is in the socket of the last */
+	uint8_t socket;	   /* of that: place in server->pool */
 	uint8_t with;	   /* marks it was sent with */
 	uint8_t doubt;	   /* those that an answer was dropped for */
 	uint8_t cookie[ORIGIN_OURS_N]; /* ours, as sent */
@@ -157,7 +159,8 @@ struct lane {
 	struct server *server;
 	struct origin_ask *slot[ORIGIN_SLOTS];
 	uint32_t n;
-	uint32_t late; /* given up: their answers may still come */
+	uint32_t late; /* given up: their answers may still come; of a socket at
+			  most as many as 'forged' may be */
 	bool stream;   /* struct conn; otherwise struct sock */
 	bool closed;
 	bool draining;	  /* no new questions; closes when empty */
@@ -220,8 +223,10 @@ struct server {
 	/* Of a server by UDP: */
 	uint8_t shown;	/* marks that it has got right: demanded from then on */
 	uint8_t spared; /* marks that it does not like: not sent */
-	uint8_t strikes, silent; /* in a row: see origin_guard.c */
-	uint8_t theirs_n;	 /* 0: none */
+	uint8_t strikes, silent;       /* of late: see origin_guard.c */
+	uint64_t strike_ms, silent_ms; /* the first strike; the last silence */
+	uint64_t excused_ms;	       /* cookies were, last; 0: never */
+	uint8_t theirs_n;	       /* 0: none */
 	uint8_t ours[ORIGIN_OURS_N], theirs[ORIGIN_THEIRS_MAX]; /* cookies */
 	uint64_t spared_ms; /* the end of 'spared' */
 	uint64_t ours_ms;   /* 0: none */
@@ -341,7 +346,10 @@ void origin_lane_dropped(struct lane *lane, enum origin_drop why);
  * doubt.  If nothing better comes in time, the question goes by TCP, with the
  * same marks: what TCP says of them is believed, as no stranger can say it.
  * So a server that was replaced by a simpler one costs one question its first
- * timeout.  Where TCP is closed, three such questions in a row do instead.
+ * timeout.  Where TCP is closed, three such questions in a minute do instead.
+ * An address whose cookies come and go (a pool of servers, of which some have
+ * none or other secrets; a cache before it, that repeats what others were told)
+ * is asked without for a while.
  *
  * Our cookie is chance, for a day, rather than a hash of addresses and a
  * secret (RFC 7873 section 4.1): there is a struct for every server anyway,
@@ -356,8 +364,12 @@ size_t origin_guard_option(const struct origin_ask *ask, uint8_t *out);
 /* Whether 'msg', an answer (QR) with the ID of 'ask', may be believed. */
 enum origin_drop origin_guard_check(struct origin_ask *ask, const uint8_t *msg,
 				    size_t n);
+/* Nothing better than a doubtful answer came in time. */
+void origin_guard_doubted(struct origin_ask *ask);
 /* TCP could not say whether the doubt was right. */
 void origin_guard_unproven(struct origin_ask *ask);
+/* True: its cookies are of no use, and it may be asked without. */
+bool origin_guard_plain(struct origin_ask *ask);
 /* True: it may be the option that the server refused; ask without it. */
 bool origin_guard_spare(struct origin_ask *ask, uint8_t rcode);
 

@@ -177,12 +177,13 @@ static int open_sock(struct server *server, uint8_t place, struct sock **sockp)
 	return 0;
 }
 
-static int sock_for(struct server *server, const struct lane *avoid,
-		    struct sock **sockp)
+static int sock_for(struct server *server, const struct origin_ask *ask,
+		    const struct lane *avoid, struct sock **sockp)
 {
 	struct origins *origins = server->origins;
 	const struct origin_tuning *tuning = &origins->tuning;
-	uint8_t place = origin_random(origins) % ORIGIN_UDP_POOL;
+	uint8_t place = ask->stays ? ask->socket
+				   : origin_random(origins) % ORIGIN_UDP_POOL;
 	struct sock *sock = server->pool[place];
 
 	if (sock != NULL && &sock->lane == avoid) {
@@ -228,9 +229,11 @@ int origin_udp_send(struct origin_ask *ask, struct server *server,
 
 	if (server->in_flight >= server->origins->tuning.server_max)
 		return -ENOBUFS;
-	int rc = sock_for(server, avoid, &sock);
+	int rc = sock_for(server, ask, avoid, &sock);
+	ask->stays = false;
 	if (rc != 0)
 		return rc;
+	ask->socket = sock->place;
 	origin_lane_put(&sock->lane, ask);
 	rc = put(sock, ask);
 	if (rc != 0) {

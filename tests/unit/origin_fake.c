@@ -43,6 +43,7 @@ struct fake {
 	uint16_t port;
 	pthread_t thread;
 	_Atomic unsigned questions, connections, reads, complaints;
+	unsigned turn;
 	uint8_t seen[256]; /* FAKE_LOSES_FIRST: by hash of the name */
 	struct peer peers[CONNS];
 };
@@ -243,7 +244,11 @@ static size_t compose(struct fake *fake, const uint8_t *q, size_t n, bool udp,
 	for (size_t i = FIXED; habit == FAKE_FOLDS && i < size - 4; i++)
 		if (out[i] >= 'A' && out[i] <= 'Z')
 			out[i] |= 0x20;
+	if (habit == FAKE_POOL && fake->turn++ % 2 == 1)
+		return size;
 	size_t whole = add_cookie(fake, q, n, THEIRS, out, size);
+	if (habit == FAKE_OTHERS_COOKIE && whole > size)
+		out[size + 15 + OURS - 1] ^= 1;
 	if (udp && whole > size &&
 	    (habit == FAKE_BAD_ALWAYS ||
 	     (habit == FAKE_BAD_COOKIE && !has_newest(fake, q, n))))

@@ -46,6 +46,8 @@ enum fake_habit {
 	FAKE_MUTE_OPTIONS,  /* UDP: no answer to those */
 	FAKE_BAD_COOKIE,    /* UDP: BADCOOKIE unless it is the newest */
 	FAKE_BAD_ALWAYS,    /* UDP: BADCOOKIE */
+	FAKE_OTHERS_COOKIE, /* another client's, as from a cache */
+	FAKE_POOL,	    /* every other answer has no cookie */
 	FAKE_FLOOD,	    /* UDP: 40 with wrong IDs, then the true one */
 	FAKE_HABITS,
 };

@@ -300,6 +300,56 @@ static void test_bad_cookie(void **state)
 	stop();
 }
 
+/* The same of a server whose TCP is closed: it is asked without a cookie. */
+static void test_bad_cookie_always_without_tcp(void **state)
+{
+	(void)state;
+	serve('a', false);
+	fake_set(fake, FAKE_BAD_ALWAYS);
+	assert_int_equal(once()->status, 0);
+	assert_int_equal(fake_cookie_n(fake), 0);
+	ask_true(1);
+	assert_int_equal(stats().failures, 0);
+	stop();
+}
+
+/* All are answered; once it is known, at once. */
+static void odd_cookies(enum fake_habit habit, bool tcp)
+{
+	rig.origins->tuning.backoff_ms = 1;
+	rig.origins->tuning.backoff_max_ms = 1;
+	serve('a', tcp);
+	fake_set(fake, habit);
+	for (int i = 0; i < 14; i++)
+		assert_int_equal(once()->status, 0);
+	for (int i = 0; i < 4; i++)
+		ask_true(1);
+	assert_int_equal(fake_cookie_n(fake), 0);
+	assert_int_equal(stats().failures, 0);
+	/* After a while they are tried again. */
+	server()->spared_ms = 0;
+	assert_int_equal(once()->status, 0);
+	stop();
+}
+
+static void test_cookies_of_others(void **state)
+{
+	(void)state;
+	odd_cookies(FAKE_OTHERS_COOKIE, true);
+}
+
+static void test_cookies_of_others_without_tcp(void **state)
+{
+	(void)state;
+	odd_cookies(FAKE_OTHERS_COOKIE, false);
+}
+
+static void test_cookies_of_some(void **state)
+{
+	(void)state;
+	odd_cookies(FAKE_POOL, true);
+}
+
 /* A server that was replaced by one without cookies: TCP says so. */
 static void test_cookies_are_gone(void **state)
 {
@@ -513,6 +563,10 @@ int main(void)
 		TEST(cookie_is_sent_back),
 		TEST(each_server_its_cookie),
 		TEST(bad_cookie),
+		TEST(bad_cookie_always_without_tcp),
+		TEST(cookies_of_others),
+		TEST(cookies_of_others_without_tcp),
+		TEST(cookies_of_some),
 		TEST(cookies_are_gone),
 		TEST(cookies_are_gone_without_tcp),
 		TEST(forger_cannot_end_cookies),

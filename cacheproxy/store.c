@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -17,8 +16,10 @@
 #define TABLE_SHARE	 32u /* the table may take 1/32 of a new limit */
 #define SMALL_SHARE	 10u /* the small queue aims at 1/10 of the limit */
 #define HITS_MAX	 3u
-#define SECOND_LOOKS_MAX 64u /* entries of main spared in one eviction */
-#define TYPE_SHIFT	 48  /* of a hash: the type lies in the top bits */
+#define SECOND_LOOKS_MAX 64u	/* entries of main spared in one eviction */
+#define PUT_LOOKS_MAX	 64u	/* entries a put may look at beyond its need */
+#define GIVE_BACK_OCTETS 65536u /* of the table, at a time */
+#define TYPE_SHIFT	 48	/* of a hash: the type lies in the top bits */
 
 /* First in, first out; 'fore' leads to the front, 'back' to the end. */
 struct queue {
@@ -28,7 +29,8 @@ struct queue {
 
 struct store {
 	/* for readers */
-	_Atomic size_t mask; /* buckets - 1 */
+	_Atomic size_t mask; /* a power of two, less one */
+	_Atomic size_t top;  /* the last bucket; mask, but while halving */
 	struct store_entry *_Atomic *bucket;
 	uint64_t seed;
 	size_t mapped_bytes;
@@ -39,6 +41,7 @@ struct store {
 	struct queue main;
 	struct store_entry *retired;
 	size_t cursor; /* of store_sweep() */
+	size_t goal; /* buckets that there shall be, at most those there are */
 	_Atomic uint64_t entries, bytes, limit_bytes;
 	_Atomic uint64_t put, replaced, evicted, swept, purged;
 };
@@ -74,10 +77,29 @@ static size_t mask_of(const struct store *store)
 	return atomic_load_explicit(&store->mask, memory_order_acquire);
 }
 
+static size_t top_of(const struct store *store)
+{
+	return atomic_load_explicit(&store->top, memory_order_acquire);
+}
+
+/*
+ * Which bucket 'i' is, or has been hung on.  For the writer that is one step at
+ * most; a reader may have a top and a mask of different moments.
+ */
+static size_t index_of(const struct store *store, uint64_t i)
+{
+	size_t top = top_of(store);
+	size_t mask = mask_of(store);
+
+	for (i &= mask; i > top; i &= mask)
+		mask >>= 1;
+	return i;
+}
+
 static struct store_entry *_Atomic *bucket_of(const struct store *store,
 					      uint64_t hash)
 {
-	return &store->bucket[hash & mask_of(store)];
+	return &store->bucket[index_of(store, hash)];
 }
 
 static uint8_t hits_of(const struct store_entry *e)
@@ -171,6 +193,8 @@ int store_new(uint64_t limit_bytes, uint64_t seed, struct store **storep)
 	store->bucket = table;
 	store->seed = seed;
 	atomic_init(&store->mask, buckets - 1);
+	atomic_init(&store->top, buckets - 1);
+	store->goal = buckets;
 	atomic_init(&store->bytes, store->mapped_bytes);
 	atomic_init(&store->limit_bytes, limit_bytes);
 	*storep = store;
@@ -198,28 +222,46 @@ void store_free(struct store *store)
 	free(store);
 }
 
-/*
- * Halves the table: each upper chain is hung on the end of its lower one, so
- * that readers with the old mask still find their entries by the old head.
- * What is retired from now on, such a reader may see until it leaves its RCU
- * section; the grace period waits for it.  Then the upper heads go to zero,
- * and a reader that is still at the old mask finds nothing, once.
- */
-static void table_halve(struct store *store)
+/* Returns memory of the table from 'top' on; a failure costs only memory. */
+static void table_give_back(struct store *store, size_t top)
 {
-	size_t half = (mask_of(store) + 1) / 2;
+	size_t at = top * sizeof(*store->bucket);
 
-	for (size_t i = 0; i < half; i++) {
-		struct store_entry *upper = follow(&store->bucket[half + i]);
-		struct store_entry *_Atomic *end = &store->bucket[i];
-		if (upper == NULL)
-			continue;
-		while (follow(end) != NULL)
-			end = &follow(end)->next;
+	if (at % GIVE_BACK_OCTETS == 0)
+		(void)madvise((char *)store->bucket + at, GIVE_BACK_OCTETS,
+			      MADV_DONTNEED);
+}
+
+/*
+ * Halves the table by one bucket: the top one's chain is hung on the end of the
+ * one that it will be, so that readers with the old top still find their
+ * entries by the old head.  What is retired from now on, such a reader may see
+ * until it leaves its RCU section; the grace period waits for it.  When the old
+ * head goes to zero, a reader that is still at the old top finds nothing, once.
+ */
+static void table_step(struct store *store)
+{
+	size_t top = top_of(store);
+	size_t half = (mask_of(store) + 1) / 2;
+	struct store_entry *upper = follow(&store->bucket[top]);
+	struct store_entry *_Atomic *end = &store->bucket[top - half];
+
+	while (upper != NULL && follow(end) != NULL)
+		end = &follow(end)->next;
+	if (upper != NULL)
 		point(end, upper);
-	}
-	atomic_store_explicit(&store->mask, half - 1, memory_order_release);
-	count(&store->bytes, -(uint64_t)(half * sizeof(*store->bucket)));
+	atomic_store_explicit(&store->top, top - 1, memory_order_release);
+	if (top == half)
+		atomic_store_explicit(&store->mask, half - 1,
+				      memory_order_release);
+	count(&store->bytes, -(uint64_t)sizeof(*store->bucket));
+	table_give_back(store, top);
+}
+
+/* Buckets that are still to go. */
+static size_t buckets_over(const struct store *store)
+{
+	return top_of(store) + 1 - store->goal;
 }
 
 int store_limit_set(struct store *store, uint64_t limit_bytes)
@@ -227,22 +269,13 @@ int store_limit_set(struct store *store, uint64_t limit_bytes)
 	if (limit_bytes < LIMIT_MIN || limit_bytes > LIMIT_MAX)
 		return -EINVAL;
 
-	size_t was = mask_of(store) + 1;
-	size_t buckets = was;
-	while (buckets > BUCKETS_MIN &&
-	       buckets * sizeof(*store->bucket) > limit_bytes / TABLE_SHARE) {
-		table_halve(store);
+	size_t buckets = mask_of(store) + 1;
+	if (top_of(store) < mask_of(store)) /* that halving goes on */
 		buckets /= 2;
-	}
-	if (buckets < was) {
-		/* Give whole pages back; a failure costs only memory. */
-		size_t page = (size_t)sysconf(_SC_PAGESIZE);
-		size_t at = buckets * sizeof(*store->bucket);
-		at = (at + page - 1) / page * page;
-		if (at < store->mapped_bytes)
-			(void)madvise((char *)store->bucket + at,
-				      store->mapped_bytes - at, MADV_DONTNEED);
-	}
+	while (buckets > BUCKETS_MIN &&
+	       buckets * sizeof(*store->bucket) > limit_bytes / TABLE_SHARE)
+		buckets /= 2;
+	store->goal = buckets;
 	atomic_store_explicit(&store->limit_bytes, limit_bytes,
 			      memory_order_relaxed);
 	return 0;
@@ -404,9 +437,12 @@ static void evict_small(struct store *store)
 	queue_add(&store->main, e);
 }
 
-static void evict_main(struct store *store)
+/* Returns how many entries it looked at. */
+static size_t evict_main(struct store *store)
 {
-	for (unsigned int i = 0; i < SECOND_LOOKS_MAX; i++) {
+	size_t looks = 1;
+
+	for (; looks <= SECOND_LOOKS_MAX; looks++) {
 		struct store_entry *e = store->main.front;
 		uint8_t hits = hits_of(e);
 		if (hits == 0)
@@ -416,19 +452,52 @@ static void evict_main(struct store *store)
 		queue_add(&store->main, e);
 	}
 	withdraw(store, store->main.front, &store->evicted);
+	return looks;
 }
 
-static void evict(struct store *store)
+/* What the table is about to lose does not count. */
+static bool is_over(const struct store *store)
 {
-	uint64_t limit = counted(&store->limit_bytes);
+	uint64_t going = buckets_over(store) * sizeof(*store->bucket);
 
-	while (counted(&store->bytes) > limit && counted(&store->entries) > 0) {
-		if (store->small.bytes > limit / SMALL_SHARE ||
-		    store->main.front == NULL)
-			evict_small(store);
+	return counted(&store->bytes) - going > counted(&store->limit_bytes) &&
+	       counted(&store->entries) > 0;
+}
+
+/* The same. */
+static size_t evict_one(struct store *store)
+{
+	if (store->small.bytes <= counted(&store->limit_bytes) / SMALL_SHARE &&
+	    store->main.front != NULL)
+		return evict_main(store);
+	evict_small(store);
+	return 1;
+}
+
+/*
+ * After an entry of 'size_bytes' was put: what is over goes, but after a fall
+ * of the limit not all at once.  As much as came goes in any case, so that what
+ * is over only gets less.
+ */
+static void evict(struct store *store, uint64_t size_bytes)
+{
+	uint64_t before = counted(&store->bytes) - size_bytes;
+	size_t looks = 0;
+
+	while (is_over(store) &&
+	       (looks < PUT_LOOKS_MAX || counted(&store->bytes) > before))
+		looks += evict_one(store);
+}
+
+bool store_shrink(struct store *store, size_t n)
+{
+	for (; n > 0 && (buckets_over(store) > 0 || is_over(store)); n--) {
+		if (buckets_over(store) > 0)
+			table_step(store);
 		else
-			evict_main(store);
+			(void)evict_one(store);
 	}
+	return buckets_over(store) == 0 && !is_over(store);
 }
 
 /* What a look along a chain found out. */
@@ -493,7 +562,7 @@ static void counted_in(struct store *store, const struct store_entry *e)
 {
 	count(&store->entries, 1);
 	count(&store->bytes, store_bytes(e));
-	evict(store);
+	evict(store, store_bytes(e));
 }
 
 void store_put(struct store *store, struct store_entry *e)
@@ -555,13 +624,13 @@ size_t store_purge_type(struct store *store, const struct store_key *key)
 bool store_walk(struct store *store, struct store_walk *walk, size_t n_buckets,
 		store_match match, void *arg)
 {
-	size_t mask = mask_of(store);
+	size_t n = top_of(store) + 1;
 
-	if (walk->mask != mask) /* it begins, or chains have been moved */
-		walk->at = 0;
-	walk->mask = mask;
-	for (; n_buckets > 0 && walk->at <= mask; n_buckets--) {
-		struct store_entry *e = follow(&store->bucket[walk->at++]);
+	if (!walk->begun || walk->left > n)
+		walk->left = n;
+	walk->begun = true;
+	for (; n_buckets > 0 && walk->left > 0; n_buckets--) {
+		struct store_entry *e = follow(&store->bucket[--walk->left]);
 		while (e != NULL) {
 			struct store_entry *next = follow(&e->next);
 			if (match(arg, e)) {
@@ -571,7 +640,7 @@ bool store_walk(struct store *store, struct store_walk *walk, size_t n_buckets,
 			e = next;
 		}
 	}
-	return walk->at > mask;
+	return walk->left == 0;
 }
 
 /* What lies below a name of a zone; NULL: all of the zone. */
@@ -594,7 +663,7 @@ size_t store_purge_below(struct store *store, uint64_t zone,
 			 const uint8_t *name, size_t n)
 {
 	struct below b = { zone, name, n };
-	struct store_walk walk = { .at = 0 };
+	struct store_walk walk = { .left = 0 };
 
 	while (!store_walk(store, &walk, SIZE_MAX, is_below, &b))
 		;
@@ -608,12 +677,12 @@ size_t store_purge_zone(struct store *store, uint64_t zone)
 
 size_t store_buckets(const struct store *store)
 {
-	return mask_of(store) + 1;
+	return top_of(store) + 1;
 }
 
 const struct store_entry *store_bucket(const struct store *store, size_t i)
 {
-	return follow(&store->bucket[i & mask_of(store)]);
+	return follow(&store->bucket[index_of(store, i)]);
 }
 
 const struct store_entry *store_bucket_next(const struct store_entry *e)
@@ -652,7 +721,7 @@ size_t store_sweep(struct store *store, size_t n_buckets, uint32_t now_s)
 	size_t swept = 0;
 
 	for (size_t i = 0; i < n_buckets; i++) {
-		size_t at = store->cursor++ & mask_of(store);
+		size_t at = index_of(store, store->cursor++);
 		swept += chain_sweep(store, follow(&store->bucket[at]), now_s);
 	}
 	return swept;
@@ -682,7 +751,7 @@ void store_stats_read(const struct store *store, struct store_stats *stats)
 		.entries = counted(&store->entries),
 		.bytes = counted(&store->bytes),
 		.limit_bytes = counted(&store->limit_bytes),
-		.buckets = mask_of(store) + 1,
+		.buckets = top_of(store) + 1,
 		.put = counted(&store->put),
 		.replaced = counted(&store->replaced),
 		.evicted = counted(&store->evicted),

@@ -177,13 +177,20 @@ int store_new(uint64_t limit_bytes, uint64_t seed, struct store **storep);
 void store_free(struct store *store);
 
 /*
- * Writer: changes the limit; evicts what is over at the next store_put().  The
- * table is not enlarged (chains get longer); it is halved, which walks every
- * chain, until it takes at most 1/32 of a lower limit.  While it is, a reader
- * may miss an entry that is there.  Returns 0; or -EINVAL for a limit out of
- * range, changing nothing.
+ * Writer: changes the limit, and leaves the work to store_shrink().  The table
+ * is not enlarged (chains get longer); it is halved until it takes at most 1/32
+ * of a lower limit.  Returns 0; or -EINVAL for a limit out of range, changing
+ * nothing.
  */
 int store_limit_set(struct store *store, uint64_t limit_bytes);
+
+/*
+ * Writer: does 'n' pieces of what a lower limit wants, each a bucket of the
+ * table that is given up or an entry that is evicted or spared.  While the
+ * table gets smaller a reader may miss an entry that is there.  True: nothing
+ * is left to do.
+ */
+bool store_shrink(struct store *store, size_t n);
 
 /* Reader: true if the answer has been asked for at least twice since it, or
  * the one in whose place it was put, came. */
@@ -243,7 +250,8 @@ struct store_entry *store_entry_new(const struct store_key *key, uint64_t hash,
  * Writer: publishes 'e' (taking a reference of its own) in place of an older
  * one for the same question (readers find the old or the new, never none), and
  * evicts while the store is over its limit: also 'e' itself if it alone is too
- * big.  An entry is put once.
+ * big.  If the limit fell, only a little more than came goes: the rest is for
+ * store_shrink().  An entry is put once.
  */
 void store_put(struct store *store, struct store_entry *e);
 
@@ -271,8 +279,8 @@ size_t store_purge_zone(struct store *store, uint64_t zone);
 
 /* How far a walk of the whole store has come; zero it to begin. */
 struct store_walk {
-	size_t at; /* the next bucket */
-	size_t mask;
+	bool begun;
+	size_t left;	  /* buckets, from the lowest; chains only move down */
 	size_t withdrawn; /* result */
 };
 
@@ -303,7 +311,7 @@ struct store_entry *store_retired_free(struct store_entry *list, size_t n);
 
 /*
  * Reader: the entries of bucket 'i' (below store_buckets()), one after the
- * other; NULL: no more.  While store_limit_set() halves the table a reader may
+ * other; NULL: no more.  While store_shrink() halves the table a reader may
  * meet an entry twice, or not at all.
  */
 size_t store_buckets(const struct store *store);

@@ -32,6 +32,7 @@
 #define RETRY_STALE_S 5u     /* RFC 8767 section 5: failure recheck timer */
 #define SWEEP_MS      60000u /* one round of the store */
 #define FREED_STEP    64u    /* entries */
+#define SHRINK_STEP   16u    /* pieces, see store_shrink() */
 
 /* -- jobs ---------------------------------------------------------------- */
 
@@ -372,6 +373,25 @@ static void free_retired(struct job *job)
 	free(job);
 }
 
+static bool shrink_step(void *arg)
+{
+	struct engine *e = arg;
+
+	e->shrinking = !store_shrink(e->process->store, SHRINK_STEP);
+	return !e->shrinking;
+}
+
+/* Does what a lower limit wants, if there is something. */
+static void shrink_tick(struct engine *e)
+{
+	if (e->shrinking || e->snapshot == NULL ||
+	    store_shrink(e->process->store, SHRINK_STEP))
+		return;
+	e->shrinking = true;
+	e->shrink = (struct slicer_work){ .step = shrink_step, .arg = e };
+	slicer_add(&e->slicer, &e->shrink);
+}
+
 static void tick(uv_timer_t *timer)
 {
 	struct engine *e = timer->data;
@@ -388,6 +408,7 @@ static void tick(uv_timer_t *timer)
 	denials_tick(e);
 	fill_tick(e);
 	(void)store_sweep(store, e->sweep_buckets, now_s);
+	shrink_tick(e);
 	struct store_entry *list = store_retired(store);
 	if (list == NULL)
 		return;

@@ -55,6 +55,8 @@ struct engine {
 	char *control_path;
 	struct snapshot *snapshot; /* the running one, for commands */
 	size_t sweep_buckets;
+	struct slicer_work shrink; /* of a store whose limit fell */
+	bool shrinking;
 	struct feed feed;
 	struct drain *drains;
 	uint32_t saved_s; /* see persist.h */

@@ -225,6 +225,12 @@ static void one_too_big(void **state)
 	assert_true(stats().bytes <= MIB);
 }
 
+static void shrink(void)
+{
+	while (!store_shrink(store, 64))
+		;
+}
+
 static void limit_shrinks_and_grows(void **state)
 {
 	struct store *big = NULL;
@@ -239,11 +245,13 @@ static void limit_shrinks_and_grows(void **state)
 		put(&key);
 	}
 	assert_int_equal(store_limit_set(store, 64 * MIB), 0);
+	shrink();
 	assert_int_equal(stats().buckets, 256 * 1024);
 	assert_int_equal(stats().entries, 20000);
 	assert_int_equal(sum_bytes(20000), stats().bytes);
 
 	assert_int_equal(store_limit_set(store, MIB), 0);
+	shrink();
 	assert_int_equal(stats().buckets, 4096);
 	assert_int_equal(sum_bytes(20000), stats().bytes);
 	struct store_key key = key_of(1, 20000, 1);
@@ -518,6 +526,7 @@ static void knows_what_each_zone_has(void **state)
 		step(i, x ^ x >> 15);
 		if (i == 6000) /* from here on there are evictions */
 			assert_int_equal(store_limit_set(store, MIB), 0);
+		(void)store_shrink(store, 4);
 		if (i % 100 == 0)
 			check_census();
 		reclaim();
@@ -667,6 +676,7 @@ static void run_threads(uint64_t halve_every)
 		write_once(i);
 		if ((i + 1) % halve_every == 0)
 			store_limit_set(store, stats().limit_bytes / 2);
+		(void)store_shrink(store, 64);
 	}
 	atomic_store(&done, true);
 	for (uint32_t i = 0; i < READERS; i++)
@@ -700,7 +710,7 @@ static bool is_even(void *arg, const struct store_entry *e)
 
 static void walks_in_slices(void **state)
 {
-	struct store_walk walk = { .at = 0 };
+	struct store_walk walk = { 0 };
 	unsigned int seen = 0;
 	unsigned int slices = 1;
 

@@ -15,6 +15,7 @@
 #define OPT_OUT	      1u
 #define SHA1	      1u
 #define SOA_MIN	      22u /* octets of its rdata, both names the root */
+#define LEARN_MAX     64u /* sets that one may take the room of */
 
 /* -- keys and lists ---------------------------------------------------- */
 
@@ -136,6 +137,8 @@ static void retire(struct proofs *proofs, struct proof *p)
 				  memory_order_relaxed);
 	atomic_fetch_sub_explicit(&proofs->n, 1, memory_order_relaxed);
 	p->newer = proofs->retired;
+	if (proofs->retired == NULL)
+		proofs->retired_last = p;
 	proofs->retired = p;
 }
 
@@ -489,7 +492,9 @@ static int span_learn(struct proofs *proofs, struct reading *r, uint32_t now_s)
 		return -ENOMEM;
 	if (old != NULL)
 		withdraw(proofs, old);
-	while (proofs->oldest != NULL && is_over(proofs, p->size))
+	for (size_t n = 0; n < LEARN_MAX && proofs->oldest != NULL &&
+			   is_over(proofs, p->size);
+	     n++)
 		withdraw(proofs, proofs->oldest);
 	if (is_over(proofs, p->size))
 		free(p);
@@ -554,50 +559,64 @@ static bool is_over_age(const struct proof *p, uint32_t now_s)
 	return p != NULL && (int32_t)(p->expires_s - now_s) <= 0;
 }
 
-void proofs_sweep(struct proofs *proofs, uint32_t now_s)
+size_t proofs_sweep(struct proofs *proofs, uint32_t now_s, size_t n)
 {
 	struct proof *soa = follow(&proofs->soa);
+	size_t swept = 0;
 
-	while (is_over_age(proofs->oldest, now_s))
+	for (; swept < n && is_over_age(proofs->oldest, now_s); swept++)
 		withdraw(proofs, proofs->oldest);
-	if (!is_over_age(soa, now_s))
-		return;
+	if (swept == n || !is_over_age(soa, now_s))
+		return swept;
 	atomic_store_explicit(&proofs->soa, NULL, memory_order_release);
 	retire(proofs, soa);
+	return swept + 1;
 }
 
 struct proof *proofs_retired(struct proofs *proofs, struct proof *more)
 {
 	struct proof *list = proofs->retired;
-	struct proof **end = &list;
 
-	while (*end != NULL)
-		end = &(*end)->newer;
-	*end = more;
+	if (list == NULL)
+		return more;
+	proofs->retired_last->newer = more;
 	proofs->retired = NULL;
 	return list;
 }
 
-void proofs_retired_free(struct proof *list)
+struct proof *proofs_retired_free(struct proof *list, size_t n)
 {
-	while (list != NULL) {
+	for (; n > 0 && list != NULL; n--) {
 		struct proof *next = list->newer;
 		free(list);
 		list = next;
 	}
+	return list;
 }
 
-void proofs_free(struct proofs *proofs)
+/* Nobody looks any more: no list has to be right. */
+struct proofs *proofs_free(struct proofs *proofs, size_t n)
 {
 	if (proofs == NULL)
-		return;
-	while (proofs->oldest != NULL)
-		withdraw(proofs, proofs->oldest);
+		return NULL;
+	for (; n > 0 && proofs->newest != NULL; n--) {
+		struct proof *p = proofs->newest;
+		proofs->newest = p->older;
+		atomic_fetch_sub_explicit(&proofs->pool->bytes, p->size,
+					  memory_order_relaxed);
+		free(p);
+	}
+	for (; n > 0 && proofs->retired != NULL; n--)
+		proofs->retired = proofs_retired_free(proofs->retired, 1);
+	if (proofs->newest != NULL || proofs->retired != NULL)
+		return proofs;
 	struct proof *soa = follow(&proofs->soa);
 	if (soa != NULL)
-		retire(proofs, soa);
-	proofs_retired_free(proofs->retired);
+		atomic_fetch_sub_explicit(&proofs->pool->bytes, soa->size,
+					  memory_order_relaxed);
+	free(soa);
 	free(proofs);
+	return NULL;
 }
 
 void proof_read(const struct proof *p, struct proofs_set *set)

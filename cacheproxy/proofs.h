@@ -49,27 +49,35 @@ struct proofs_set {
 /* 0 or -ENOMEM.  'pool' outlives it. */
 int proofs_new(const struct dname *apex, struct proofs_pool *pool,
 	       struct proofs **proofsp);
-void proofs_free(struct proofs *proofs); /* no reader is left; NULL is fine */
+
+/*
+ * Frees 'n' sets; with the last, all.  Returns NULL then, else 'proofs', which
+ * is good for nothing but another call.  No reader is left; any thread; NULL is
+ * fine.
+ */
+struct proofs *proofs_free(struct proofs *proofs, size_t n);
 
 /*
  * Writer: keeps 'set', in place of an older one of that owner.  Where memory
- * is short the zone's oldest go.  0; -EINVAL (not such a set: nothing
+ * is short the zone's oldest go, some at a time; if these are not enough, 'set'
+ * is not kept.  0; -EINVAL (not such a set: nothing
  * changed); -ENOMEM; -ESTALE: it is an NSEC3 record with other parameters than
  * those that are kept: begin anew.
  */
 int proofs_learn(struct proofs *proofs, const struct proofs_set *set,
 		 uint32_t now_s);
 
-/* Writer: withdraws what is too old. */
-void proofs_sweep(struct proofs *proofs, uint32_t now_s);
+/* Writer: withdraws what is too old, 'n' sets at most; returns how many. */
+size_t proofs_sweep(struct proofs *proofs, uint32_t now_s, size_t n);
 
 /*
  * Writer: hands over what was withdrawn since the last call, with 'more' of
  * that kind behind it.  After a grace period, pass it to
- * proofs_retired_free(), any thread.
+ * proofs_retired_free(), any thread, which frees 'n' of them and returns the
+ * rest.
  */
 struct proof *proofs_retired(struct proofs *proofs, struct proof *more);
-void proofs_retired_free(struct proof *list);
+struct proof *proofs_retired_free(struct proof *list, size_t n);
 
 enum proofs_word {
 	PROOFS_NONE,	 /* nothing is proven */

@@ -87,7 +87,7 @@ struct proofs {
 	uint32_t minimum_s; /* the writer's: of the last SOA */
 	_Atomic uint64_t n;
 	struct proof *newest, *oldest; /* without the SOA */
-	struct proof *retired;
+	struct proof *retired, *retired_last;
 };
 
 /*

@@ -45,6 +45,11 @@ struct denials {
 	size_t n_moving;
 	uint64_t names_bytes, seed;
 	uint64_t tick_ms;
+	struct gone *gone; /* for the worker, with the next tick */
+	struct slicer_work sweeping;
+	bool sweeps;
+	struct denial *sweep_at; /* whose proofs are next; NULL: no more */
+	struct proof *swept;
 	bool stopping;
 };
 

@@ -15,24 +15,53 @@
 #define PROOFS_SHARE 16u /* of the cache, for proofs */
 #define CACHE_SHARE  4u	 /* of the cache, at least, for answers */
 #define LIMIT_MIN    (UINT64_C(1) << 20) /* what a store is made of */
+#define FREED_STEP   64u		 /* sets */
+#define SWEEP_STEP   32u		 /* sets, or zones */
 
 /* -- memory ---------------------------------------------------------------- */
 
-/* Something that readers may still see, until the worker has waited. */
+/* What readers may still see, until the worker has waited: once for all. */
 struct gone {
 	struct job job;
+	struct gone *next;
 	struct proofs *proofs;
 	struct proof *list;
 };
 
+static bool free_step(void *arg)
+{
+	struct gone **at = arg;
+	struct gone *g = *at;
+
+	if (g->list != NULL) {
+		g->list = proofs_retired_free(g->list, FREED_STEP);
+		return false;
+	}
+	g->proofs = proofs_free(g->proofs, FREED_STEP);
+	if (g->proofs != NULL)
+		return false;
+	*at = g->next;
+	free(g);
+	return *at == NULL;
+}
+
 static void free_gone(struct job *job)
 {
 	struct gone *g = (struct gone *)job;
+	struct slicer_work work = { .step = free_step, .arg = &g };
 
 	rcu_wait();
-	proofs_free(g->proofs);
-	proofs_retired_free(g->list);
-	free(g);
+	slicer_run(&work, &process_get()->serving);
+}
+
+/* Many zones may go at once: one job, so that one grace period does. */
+static void send_gone(struct engine *e)
+{
+	struct gone *g = e->denials->gone;
+
+	e->denials->gone = NULL;
+	if (g != NULL)
+		process_work(e->process, &g->job);
 }
 
 static void free_later(struct engine *e, struct proofs *proofs,
@@ -42,12 +71,16 @@ static void free_later(struct engine *e, struct proofs *proofs,
 
 	if (g == NULL) { /* rare enough to wait here */
 		rcu_wait();
-		proofs_free(proofs);
-		proofs_retired_free(list);
+		(void)proofs_free(proofs, SIZE_MAX);
+		(void)proofs_retired_free(list, SIZE_MAX);
 		return;
 	}
-	*g = (struct gone){ { .run = free_gone }, proofs, list };
-	process_work(e->process, &g->job);
+	*g = (struct gone){
+		{ .run = free_gone }, e->denials->gone, proofs, list
+	};
+	e->denials->gone = g;
+	if (e->denials->stopping) /* there will be no tick */
+		send_gone(e);
 }
 
 void denials_resize(struct engine *e)
@@ -102,7 +135,7 @@ static void learn(struct engine *e, struct zone *zone,
 	if (!is_new)
 		return;
 	if (proofs_count(proofs) == 0)
-		proofs_free(proofs);
+		(void)proofs_free(proofs, SIZE_MAX);
 	else
 		atomic_store_explicit(&zone->state->proofs, proofs,
 				      memory_order_release);
@@ -118,16 +151,50 @@ void denial_learn(struct engine *e, struct zone *zone,
 		learn(e, zone, source);
 }
 
-/* What is too old, and what others took the place of, before 'list'. */
-static struct proof *sweep_proofs(const struct zone_state *state,
-				  uint32_t now_s, struct proof *list)
+/* The next zone's, 'n' sets at most; returns how many. */
+static size_t sweep_zone(struct denials *ds, uint32_t now_s, size_t n)
 {
-	struct proofs *proofs = proofs_of(state);
+	const struct zone_state *state = ds->sweep_at->state;
+	struct proofs *proofs = state != NULL ? proofs_of(state) : NULL;
+	size_t swept = 0;
 
-	if (proofs == NULL)
-		return list;
-	proofs_sweep(proofs, now_s);
-	return proofs_retired(proofs, list);
+	if (proofs != NULL) {
+		swept = proofs_sweep(proofs, now_s, n);
+		ds->swept = proofs_retired(proofs, ds->swept);
+	}
+	if (swept < n)
+		ds->sweep_at = ds->sweep_at->next;
+	return swept;
+}
+
+/* What is too old, and what others took the place of. */
+static bool sweep_step(void *arg)
+{
+	struct engine *e = arg;
+	struct denials *ds = e->denials;
+	uint32_t now_s = process_now_s(e->process);
+
+	for (size_t n = SWEEP_STEP; n > 0 && ds->sweep_at != NULL; n--)
+		n -= sweep_zone(ds, now_s, n - 1);
+	if (ds->sweep_at != NULL)
+		return false;
+	if (ds->swept != NULL)
+		free_later(e, NULL, ds->swept);
+	ds->swept = NULL;
+	ds->sweeps = false;
+	return true;
+}
+
+static void sweep_start(struct engine *e)
+{
+	struct denials *ds = e->denials;
+
+	if (ds->sweeps)
+		return;
+	ds->sweeps = true;
+	ds->sweep_at = ds->zones;
+	ds->sweeping = (struct slicer_work){ .step = sweep_step, .arg = e };
+	slicer_add(&e->slicer, &ds->sweeping);
 }
 
 /* -- zones ----------------------------------------------------------------- */
@@ -183,6 +250,7 @@ static void remove_gone(struct engine *e)
 		*at = d->next;
 		free(d);
 		e->denials->at = NULL;
+		e->denials->sweep_at = NULL; /* again in a second */
 	}
 }
 
@@ -191,6 +259,7 @@ void denial_gone(struct engine *e, struct denial *d)
 	struct denial **at = &e->denials->zones;
 
 	e->denials->at = NULL;
+	e->denials->sweep_at = NULL;
 	while (*at != d)
 		at = &(*at)->next;
 	*at = d->next;
@@ -218,16 +287,11 @@ void denials_tick(struct engine *e)
 	struct denials *ds = e->denials;
 	uint64_t now_ms = clock_now_ms();
 
+	send_gone(e);
 	if (ds->stopping || ds->zones == NULL || now_ms < ds->tick_ms)
 		return;
 	ds->tick_ms = now_ms + TICK_MS;
-	struct proof *list = NULL;
-	uint32_t now_s = process_now_s(e->process);
-	for (struct denial *d = ds->zones; d != NULL; d = d->next)
-		if (d->state != NULL)
-			list = sweep_proofs(d->state, now_s, list);
-	if (list != NULL)
-		free_later(e, NULL, list);
+	sweep_start(e);
 	denial_names_start(e);
 }
 
@@ -311,6 +375,7 @@ int denials_new(struct engine *e)
 void denials_stop(struct engine *e)
 {
 	e->denials->stopping = true;
+	send_gone(e);
 	for (struct denial *d = e->denials->zones; d != NULL; d = d->next)
 		let_go(e, d);
 }

@@ -31,7 +31,7 @@ static size_t learn(struct proofs **proofs, struct proofs_pool *pool,
 	if (n - 3 < set.owner_n + set.n)
 		return n;
 	if (proofs_learn(*proofs, &set, NOW) == -ESTALE) {
-		proofs_free(*proofs);
+		(void)proofs_free(*proofs, SIZE_MAX);
 		if (proofs_new(&apex, pool, proofs) != 0)
 			abort();
 	}
@@ -71,9 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += n;
 		size -= n;
 	}
-	proofs_sweep(proofs, NOW + 300);
-	proofs_retired_free(proofs_retired(proofs, NULL));
-	proofs_free(proofs);
+	(void)proofs_sweep(proofs, NOW + 300, SIZE_MAX);
+	(void)proofs_retired_free(proofs_retired(proofs, NULL), SIZE_MAX);
+	(void)proofs_free(proofs, SIZE_MAX);
 	if (pool.bytes != 0)
 		abort();
 	return 0;

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -338,6 +339,22 @@ static void learn_nsec(struct zone *z, size_t i)
 	assert_int_equal(learn(z, &owner, &pen, TTL), 0);
 }
 
+/* One of many that need not make a chain. */
+static void learn_numbered(struct zone *z, uint32_t i)
+{
+	char text[32];
+	struct dname owner;
+	struct pen pen = { .n = 0 }, r = { .n = 0 };
+
+	(void)snprintf(text, sizeof(text), "n%u.zone.test", i);
+	assert_int_equal(dname_parse(slice_of(text), &owner), 0);
+	put(&r, apex()->wire, apex()->n);
+	put_types(&r, &z->name[0]);
+	put_record(&pen, NSEC, r.p, r.n);
+	put_signature(&pen, NSEC, &owner, apex());
+	assert_int_equal(learn(z, &owner, &pen, TTL), 0);
+}
+
 /* -- NSEC3: hashes in order ------------------------------------------------ */
 
 static const uint8_t salt[] = { 0xaa, 0 };
@@ -458,8 +475,9 @@ static void test_nsec(void **state)
 			if (in_chain(&z, i))
 				learn_nsec(&z, i);
 		check(&z, true);
-		proofs_retired_free(proofs_retired(z.proofs, NULL));
-		proofs_free(z.proofs);
+		(void)proofs_retired_free(proofs_retired(z.proofs, NULL),
+					  SIZE_MAX);
+		(void)proofs_free(z.proofs, SIZE_MAX);
 		assert_int_equal(atomic_load(&z.pool.bytes), 0);
 	}
 }
@@ -481,8 +499,8 @@ static void nsec3_round(bool opt_out)
 		assert_int_equal(learn_nsec3(&z, list, n, i, 1), 0);
 	check(&z, !opt_out);
 	assert_int_equal(learn_nsec3(&z, list, n, 0, 2), -ESTALE);
-	proofs_retired_free(proofs_retired(z.proofs, NULL));
-	proofs_free(z.proofs);
+	(void)proofs_retired_free(proofs_retired(z.proofs, NULL), SIZE_MAX);
+	(void)proofs_free(z.proofs, SIZE_MAX);
 }
 
 static void test_nsec3(void **state)
@@ -505,19 +523,19 @@ static void test_ages(void **state)
 	assert_int_equal(ask(&z, z.name[7].name, A, NOW + TTL - 1),
 			 PROOFS_NXDOMAIN);
 	assert_int_equal(ask(&z, z.name[7].name, A, NOW + TTL), PROOFS_NONE);
-	proofs_sweep(z.proofs, NOW + TTL - 1);
+	(void)proofs_sweep(z.proofs, NOW + TTL - 1, SIZE_MAX);
 	assert_int_equal(proofs_count(z.proofs), 2);
-	proofs_sweep(z.proofs, NOW + TTL);
+	(void)proofs_sweep(z.proofs, NOW + TTL, SIZE_MAX);
 	assert_int_equal(proofs_count(z.proofs), 0);
-	proofs_retired_free(proofs_retired(z.proofs, NULL));
+	(void)proofs_retired_free(proofs_retired(z.proofs, NULL), SIZE_MAX);
 
 	/* RFC 9077: no longer than the SOA's MINIMUM */
 	learn_soa_with(&z, 60);
 	learn_nsec(&z, 0);
 	assert_int_equal(ask(&z, z.name[7].name, A, NOW + 59), PROOFS_NXDOMAIN);
-	proofs_sweep(z.proofs, NOW + 60);
+	(void)proofs_sweep(z.proofs, NOW + 60, SIZE_MAX);
 	assert_int_equal(proofs_count(z.proofs), 0);
-	proofs_free(z.proofs);
+	(void)proofs_free(z.proofs, SIZE_MAX);
 }
 
 /* What a parent or a child has signed, or nobody, is not learnt. */
@@ -560,7 +578,7 @@ static void test_only_the_zones_own(void **state)
 		part.n = n;
 		assert_int_equal(learn(&z, &owner, &part, TTL), -EINVAL);
 	}
-	proofs_free(z.proofs);
+	(void)proofs_free(z.proofs, SIZE_MAX);
 }
 
 static void test_memory_is_bounded(void **state)
@@ -579,8 +597,68 @@ static void test_memory_is_bounded(void **state)
 		}
 	assert_true(proofs_count(z.proofs) > 3);
 	check(&z, false);
-	proofs_free(z.proofs);
+	(void)proofs_free(z.proofs, SIZE_MAX);
 	assert_int_equal(atomic_load(&z.pool.bytes), 0);
+}
+
+/* However much there is, each call does no more than it may. */
+static void test_little_at_a_time(void **state)
+{
+	static struct zone z;
+	struct proof *list;
+	size_t n = 0;
+
+	(void)state;
+	zone_make(&z, 2);
+	learn_soa(&z);
+	for (size_t i = 0; i < z.n; i++)
+		if (in_chain(&z, i))
+			learn_nsec(&z, i);
+	size_t all = proofs_count(z.proofs);
+	assert_true(all > 6);
+	assert_int_equal(proofs_sweep(z.proofs, NOW + TTL, 2), 2);
+	assert_int_equal(proofs_count(z.proofs), all - 2);
+	assert_int_equal(proofs_sweep(z.proofs, NOW + TTL, SIZE_MAX), all - 2);
+	assert_int_equal(proofs_sweep(z.proofs, NOW + TTL, 2), 0);
+	list = proofs_retired(z.proofs, NULL);
+	assert_null(proofs_retired(z.proofs, NULL));
+	for (; list != NULL; n++)
+		list = proofs_retired_free(list, 1);
+	assert_int_equal(n, all);
+
+	learn_soa(&z);
+	for (size_t i = 0; i < z.n; i++)
+		if (in_chain(&z, i))
+			learn_nsec(&z, i);
+	(void)proofs_sweep(z.proofs, NOW + TTL, 3);
+	for (n = 0; z.proofs != NULL; n++)
+		z.proofs = proofs_free(z.proofs, 1);
+	assert_in_range(n, all - 1, all + 1);
+	assert_int_equal(atomic_load(&z.pool.bytes), 0);
+}
+
+/* A set takes the room of some, not of all, when the limit has fallen. */
+static void test_limit_falls(void **state)
+{
+	static struct zone z;
+	size_t gone = 0;
+
+	(void)state;
+	zone_make(&z, 2);
+	learn_soa(&z);
+	for (uint32_t i = 0; i < 400; i++)
+		learn_numbered(&z, i);
+	assert_int_equal(proofs_count(z.proofs), 401);
+	atomic_store(&z.pool.limit_bytes, 20000);
+	for (uint32_t i = 400; i < 410; i++) {
+		size_t before = proofs_count(z.proofs);
+		learn_numbered(&z, i);
+		assert_true(proofs_count(z.proofs) + 64 >= before);
+		gone += before - proofs_count(z.proofs);
+	}
+	assert_true(gone > 64);
+	assert_true(atomic_load(&z.pool.bytes) <= 20000);
+	(void)proofs_free(z.proofs, SIZE_MAX);
 }
 
 int main(void)
@@ -591,6 +669,8 @@ int main(void)
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_only_the_zones_own),
 		cmocka_unit_test(test_memory_is_bounded),
+		cmocka_unit_test(test_little_at_a_time),
+		cmocka_unit_test(test_limit_falls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

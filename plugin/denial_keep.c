@@ -51,7 +51,7 @@ static void free_gone(struct job *job)
 	struct slicer_work work = { .step = free_step, .arg = &g };
 
 	rcu_wait();
-	slicer_run(&work, &process_get()->serving);
+	slicer_run(&work, &process_get()->serving, NULL);
 }
 
 /* Many zones may go at once: one job, so that one grace period does. */

@@ -369,7 +369,7 @@ static void free_retired(struct job *job)
 	struct slicer_work work = { .step = free_some, .arg = job };
 
 	rcu_wait();
-	slicer_run(&work, &process_get()->serving);
+	slicer_run(&work, &process_get()->serving, NULL);
 	free(job);
 }
 

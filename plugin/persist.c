@@ -139,7 +139,7 @@ static void give_back(const struct process *p, int fd)
 		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0) {
 		f.size = st.st_size;
-		slicer_run(&work, &p->serving);
+		slicer_run(&work, &p->serving, &p->n_jobs);
 	}
 	(void)close(fd);
 }
@@ -246,7 +246,7 @@ static int save_walk(struct saver *s)
 {
 	struct slicer_work work = { .step = save_step, .arg = s };
 
-	slicer_run(&work, &s->p->serving);
+	slicer_run(&work, &s->p->serving, &s->p->n_jobs);
 	return s->rc != 0 ? s->rc : snapshot_end(s->writer);
 }
 

@@ -99,6 +99,7 @@ void process_work(struct process *p, struct job *job)
 	if (running) {
 		*p->jobs_end = job;
 		p->jobs_end = &job->next;
+		atomic_fetch_add(&p->n_jobs, 1);
 		pthread_cond_signal(&p->worker_wake);
 	}
 	pthread_mutex_unlock(&p->worker_lock);
@@ -117,6 +118,7 @@ static struct job *next_job(struct process *p)
 		p->worker_running = false;
 	if (job != NULL) {
 		p->jobs = job->next;
+		atomic_fetch_sub(&p->n_jobs, 1);
 		if (p->jobs == NULL)
 			p->jobs_end = &p->jobs;
 	}

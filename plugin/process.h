@@ -198,10 +198,11 @@ struct process {
 	bool snapshot_read; /* likewise */
 
 	pthread_t worker;
-	pthread_mutex_t worker_lock; /* guards the next five, no more */
+	pthread_mutex_t worker_lock; /* guards the next six, no more */
 	pthread_cond_t worker_wake;
 	struct job *jobs, **jobs_end;
 	bool worker_stop, worker_running;
+	_Atomic uint32_t n_jobs; /* that wait; any thread may read it */
 	_Atomic bool reload_queued;
 	_Atomic bool stopping; /* nothing is loaded any more */
 };

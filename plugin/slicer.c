@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "plugin/slicer.h"
 
+#include <sched.h>
 #include <time.h>
 
 #define SLICE_NS 500000u
@@ -76,10 +77,15 @@ void slicer_finish(struct slicer *s)
 	uv_close((uv_handle_t *)&s->timer, NULL);
 }
 
-void slicer_run(const struct slicer_work *work, const _Atomic bool *serving)
+void slicer_run(const struct slicer_work *work, const _Atomic bool *serving,
+		const _Atomic uint32_t *queued)
 {
 	const struct timespec pause = { .tv_nsec = SLICE_NS };
 
-	while (!slice(work, serving))
-		(void)nanosleep(&pause, NULL);
+	while (!slice(work, serving)) {
+		if (queued != NULL && atomic_load(queued) > 0)
+			(void)sched_yield();
+		else
+			(void)nanosleep(&pause, NULL);
+	}
 }

@@ -15,6 +15,7 @@
  */
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 /* One piece of work; the caller's memory. */
@@ -44,5 +45,10 @@ void slicer_add(struct slicer *s, struct slicer_work *work);
 /* Does all that is left, at once, and is closed: the loop may end. */
 void slicer_finish(struct slicer *s);
 
-/* The same rhythm for a thread that may block: returns after the last step. */
-void slicer_run(const struct slicer_work *work, const _Atomic bool *serving);
+/*
+ * The same rhythm for a thread that may block: returns after the last step.
+ * While '*queued' (NULL: never) is not 0, other work waits for this thread:
+ * then it gives the CPU to who wants it, but does not sleep.
+ */
+void slicer_run(const struct slicer_work *work, const _Atomic bool *serving,
+		const _Atomic uint32_t *queued);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -178,11 +179,55 @@ static void test_thread(void **state)
 
 	a.light = true;
 	a.work.arg = &a;
-	slicer_run(&a.work, &b->serving);
+	slicer_run(&a.work, &b->serving, NULL);
 	b->serving = false;
 	a.left = 1000;
-	slicer_run(&a.work, &b->serving);
+	slicer_run(&a.work, &b->serving, NULL);
 	assert_string_equal(b->log, "aa");
+	slicer_finish(&b->slicer);
+}
+
+/* In place of libc's: pauses are counted, not taken. */
+static unsigned int pauses;
+
+int nanosleep(const struct timespec *pause, struct timespec *left)
+{
+	(void)pause;
+	(void)left;
+	pauses++;
+	return 0;
+}
+
+static bool long_step(void *arg)
+{
+	unsigned int *left = arg;
+	uint64_t end_ns = uv_hrtime() + 1000000u;
+
+	while (uv_hrtime() < end_ns)
+		;
+	return --*left == 0;
+}
+
+static unsigned int pauses_with(uint32_t jobs)
+{
+	unsigned int left = 5;
+	struct slicer_work work = { .step = long_step, .arg = &left };
+	const _Atomic bool serving = true;
+	const _Atomic uint32_t queued = jobs;
+
+	pauses = 0;
+	slicer_run(&work, &serving, &queued);
+	assert_int_equal(left, 0);
+	return pauses;
+}
+
+/* While others wait for the thread it does not sleep. */
+static void test_thread_in_a_hurry(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(pauses_with(0), 4);
+	assert_int_equal(pauses_with(1), 0);
 	slicer_finish(&b->slicer);
 }
 
@@ -194,6 +239,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_finish, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_thread, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_thread_in_a_hurry, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

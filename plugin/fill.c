@@ -13,82 +13,11 @@
 
 /* -- zones by name ----------------------------------------------------- */
 
-static void forget_zones(struct fill *f)
-{
-	zonemap_free(f->map);
-	free(f->sorted);
-	f->map = NULL;
-	f->sorted = NULL;
-	f->n_sorted = 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct zone *const *x = a;
-	const struct zone *const *y = b;
-
-	return map_order(&(*x)->config->name, &(*y)->config->name);
-}
-
-/* Maps the first zone of each name in sorted[]. */
-static int map_zones(struct fill *f, uint64_t seed)
-{
-	const struct dname **names = malloc((f->n_sorted + 1) * sizeof(*names));
-	void **values = malloc((f->n_sorted + 1) * sizeof(*values));
-	size_t n = 0, clash;
-	int rc = names != NULL && values != NULL ? 0 : -ENOMEM;
-
-	for (size_t i = 0; rc == 0 && i < f->n_sorted; i++) {
-		if (i > 0 && by_name(&f->sorted[i - 1], &f->sorted[i]) == 0)
-			continue;
-		names[n] = &f->sorted[i]->config->name;
-		values[n++] = &f->sorted[i];
-	}
-	if (rc == 0)
-		rc = zonemap_new(names, values, n, seed, &f->map, &clash);
-	free(names);
-	free(values);
-	return rc;
-}
-
-static int index_zones(struct engine *e)
-{
-	struct fill *f = e->fill;
-	struct snapshot *s = e->snapshot;
-
-	if (f->map != NULL)
-		return 0;
-	f->sorted = malloc((s->n + 1) * sizeof(*f->sorted));
-	if (f->sorted == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->n; i++)
-		f->sorted[i] = &s->zone[i];
-	f->n_sorted = s->n;
-	qsort(f->sorted, s->n, sizeof(*f->sorted), by_name);
-	int rc = map_zones(f, e->process->seed);
-	if (rc != 0)
-		forget_zones(f);
-	return rc;
-}
-
 struct zone *const *fill_zones_of(struct engine *e, const struct dname *name,
 				  size_t *n)
 {
-	struct fill *f = e->fill;
-	unsigned int labels;
-
 	*n = 0;
-	if (e->snapshot == NULL || index_zones(e) != 0)
-		return NULL;
-	struct zone **first =
-		zonemap_find(f->map, name->wire, name->n, &labels);
-	if (first == NULL)
-		return NULL;
-	do
-		(*n)++;
-	while (first + *n < f->sorted + f->n_sorted &&
-	       by_name(first, first + *n) == 0);
-	return first;
+	return e->snapshot != NULL ? map_zones_of(e->snapshot, name, n) : NULL;
 }
 
 /* -- turns ------------------------------------------------------------- */
@@ -144,7 +73,6 @@ void fill_tick(struct engine *e)
 
 void fill_configured(struct engine *e, struct snapshot *s)
 {
-	forget_zones(e->fill);
 	fill_zones_configured(e, s);
 }
 
@@ -178,7 +106,6 @@ void fill_stop(struct engine *e)
 void fill_free(struct engine *e)
 {
 	fill_zones_free(e);
-	forget_zones(e->fill);
 	free(e->fill);
 	e->fill = NULL;
 }

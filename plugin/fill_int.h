@@ -12,7 +12,6 @@
 
 #include "cacheproxy/asklist.h"
 #include "cacheproxy/xfr.h"
-#include "cacheproxy/zonemap.h"
 #include "plugin/engine.h"
 #include "plugin/fill.h"
 
@@ -95,10 +94,6 @@ struct fill {
 	uv_idle_t idle;
 	uv_timer_t pace; /* while there are runs */
 	struct fill_zone *zones;
-	/* zones of the running configuration by name; NULL: not made yet */
-	struct zone **sorted;
-	struct zonemap *map; /* -> the first of its name in sorted[] */
-	size_t n_sorted;
 };
 
 /* A question to be asked next. */

@@ -41,6 +41,7 @@ static void snapshot_free(struct job *job)
 			zone_state_unref(process_get(), s->zone[i].state);
 	gtm_world_free(s->world);
 	free(s->domains);
+	map_names_free(s);
 	config_free(s->config);
 	free(s);
 }
@@ -59,19 +60,6 @@ static int by_name(const void *a, const void *b)
 	const struct zone *const *y = b;
 
 	return map_order(&(*x)->config->name, &(*y)->config->name);
-}
-
-/* Pointers to the zones of 's' in the order of by_name(); malloc'ed. */
-static struct zone **sorted_zones(struct snapshot *s)
-{
-	struct zone **list = malloc((s->n + 1) * sizeof(*list));
-
-	if (list == NULL)
-		return NULL;
-	for (size_t i = 0; i < s->n; i++)
-		list[i] = &s->zone[i];
-	qsort(list, s->n, sizeof(*list), by_name);
-	return list;
 }
 
 static struct zone_state *state_new(struct process *p)
@@ -177,12 +165,11 @@ static struct snapshot *snapshot_new(struct process *p, struct config *config,
 {
 	struct snapshot *s =
 		calloc(1, sizeof(*s) + config->n_zones * sizeof(s->zone[0]));
-	struct zone **list = old != NULL ? sorted_zones(old) : NULL;
+	/* no number of another snapshot: some may have failed half-way */
+	uint64_t number = atomic_fetch_add(&p->next_cache_id, 1) + 1;
 
-	if (s == NULL || (old != NULL && list == NULL)) {
+	if (s == NULL) {
 		config_free(config);
-		free(list);
-		free(s);
 		return NULL;
 	}
 	atomic_init(&s->refs, 1);
@@ -194,15 +181,19 @@ static struct snapshot *snapshot_new(struct process *p, struct config *config,
 		z->config = &config->zones[i];
 		z->snapshot = s;
 		z->labels = z->config->name.labels;
-		z->state = list != NULL ? state_find(list, old->n, z) : NULL;
+		z->state = old != NULL ? state_find(old->by_name, old->n, z)
+				       : NULL;
 		if (z->state != NULL)
 			atomic_fetch_add(&z->state->refs, 1);
 		else
 			z->state = state_new(p);
 		ok = ok && z->state != NULL;
+		if (z->state == NULL)
+			continue;
+		z->shares = z->state->counted == number;
+		z->state->counted = number;
 	}
-	free(list);
-	if (ok)
+	if (ok && map_names(p, s) == 0)
 		return s;
 	snapshot_unref(s);
 	return NULL;

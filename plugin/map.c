@@ -313,6 +313,66 @@ static int by_name(const void *a, const void *b)
 	return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
+static bool same_name(const struct zone *a, const struct zone *b)
+{
+	return dname_equal(&a->config->name, &b->config->name);
+}
+
+/* Maps the first of each name in by_name[]. */
+static int index_apexes(struct process *p, struct snapshot *s)
+{
+	const struct dname **names = malloc((s->n + 1) * sizeof(*names));
+	void **values = malloc((s->n + 1) * sizeof(*values));
+	size_t n = 0, clash;
+	int rc = names != NULL && values != NULL ? 0 : -ENOMEM;
+
+	for (size_t i = 0; rc == 0 && i < s->n; i++) {
+		if (i > 0 && same_name(s->by_name[i - 1], s->by_name[i]))
+			continue;
+		names[n] = &s->by_name[i]->config->name;
+		values[n++] = &s->by_name[i];
+	}
+	if (rc == 0)
+		rc = zonemap_new(names, values, n, p->seed, &s->by_apex,
+				 &clash);
+	free(names);
+	free(values);
+	return rc;
+}
+
+int map_names(struct process *p, struct snapshot *s)
+{
+	s->by_name = malloc((s->n + 1) * sizeof(*s->by_name));
+	if (s->by_name == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++)
+		s->by_name[i] = &s->zone[i];
+	qsort(s->by_name, s->n, sizeof(*s->by_name), by_name);
+	return index_apexes(p, s);
+}
+
+void map_names_free(struct snapshot *s)
+{
+	zonemap_free(s->by_apex);
+	free(s->by_name);
+}
+
+struct zone *const *map_zones_of(const struct snapshot *s,
+				 const struct dname *name, size_t *n)
+{
+	unsigned int labels;
+	struct zone **first =
+		zonemap_find(s->by_apex, name->wire, name->n, &labels);
+
+	*n = 0;
+	if (first == NULL)
+		return NULL;
+	do
+		(*n)++;
+	while (first + *n < s->by_name + s->n && same_name(*first, first[*n]));
+	return first;
+}
+
 struct view_map *map_all(struct process *p, struct snapshot *s)
 {
 	struct zone **list = malloc((s->n + 1) * sizeof(*list));
@@ -322,12 +382,8 @@ struct view_map *map_all(struct process *p, struct snapshot *s)
 	if (list == NULL)
 		return NULL;
 	for (size_t i = 0; i < s->n; i++)
-		list[i] = &s->zone[i];
-	qsort(list, s->n, sizeof(*list), by_name);
-	for (size_t i = 0; i < s->n; i++)
-		if (n == 0 || !dname_equal(&list[n - 1]->config->name,
-					   &list[i]->config->name))
-			list[n++] = list[i];
+		if (n == 0 || !same_name(list[n - 1], s->by_name[i]))
+			list[n++] = s->by_name[i];
 	struct view_map *map = map_new(p, s, list, n, &clash);
 	free(list);
 	return map;

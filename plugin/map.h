@@ -27,6 +27,17 @@ struct view_map {
 /* The order of names in which things are searched here. */
 int map_order(const struct dname *a, const struct dname *b);
 
+/* Fills s->by_name and s->by_apex, for who loads.  0 or -errno. */
+int map_names(struct process *p, struct snapshot *s);
+void map_names_free(struct snapshot *s);
+
+/*
+ * The zones of the longest apex that 'name' lies in, '*n' of them, of as many
+ * views; NULL: none.
+ */
+struct zone *const *map_zones_of(const struct snapshot *s,
+				 const struct dname *name, size_t *n);
+
 /* The map of all zones; of those with one name only the first in the file. */
 struct view_map *map_all(struct process *p, struct snapshot *s);
 

@@ -88,8 +88,9 @@ struct zone_state {
 	struct names *_Atomic names;	/* likewise read under RCU, or NULL */
 	struct proofs *_Atomic proofs;	/* likewise */
 	_Atomic uint32_t names_until_s; /* 'names' may be believed so long */
-	bool restored; /* engine: answers came from a snapshot */
-	bool served;   /* engine: clients had answers asked for */
+	bool restored;	  /* engine: answers came from a snapshot */
+	bool served;	  /* engine: clients had answers asked for */
+	uint64_t counted; /* who loads: the last snapshot that has it */
 };
 
 struct snapshot;
@@ -103,7 +104,9 @@ struct zone {
 	const struct config_zone *config;
 	struct zone_state *state;
 	struct snapshot *snapshot;
-	unsigned int labels;	    /* without the root */
+	unsigned int labels; /* without the root */
+	bool shares; /* its state is that of a zone before it, of another view
+		      */
 	_Atomic bool has_hostnames; /* some hostname lies in it */
 };
 
@@ -137,8 +140,10 @@ struct snapshot {
 	_Atomic uint32_t refs;
 	struct config *config;
 	struct gtm_world *world;
-	struct domain *domains; /* as config->domains */
-	uint32_t names_id;	/* of the set of hostnames: changes with it */
+	struct domain *domains;	 /* as config->domains */
+	uint32_t names_id;	 /* of the set of hostnames: changes with it */
+	struct zone **by_name;	 /* the zones, those of one name together */
+	struct zonemap *by_apex; /* -> the first of its name in by_name[] */
 	size_t n;
 	struct zone zone[]; /* in the configuration's order */
 };

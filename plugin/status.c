@@ -172,7 +172,8 @@ static void add_all_counters(struct json_object *o, struct engine *e)
 	memcpy(counters, p->departed, sizeof(counters));
 	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; s != NULL && i < s->n; i++)
-		counters_read(s->zone[i].state, counters);
+		if (!s->zone[i].shares)
+			counters_read(s->zone[i].state, counters);
 	add_counters(o, counters);
 }
 

@@ -77,6 +77,22 @@ view "out" {{ match-clients {{ any; }}; {e.plugin()} }};""") as e:
         assert len(origin.questions(mark)) == 1
 
 
+def test_zones_that_share_a_state_are_counted_once(origin):
+    """Of one name and one origin, each of a view; so they do after a load."""
+    zones = {i: {"name": "example.com", **zone_of(origin)} for i in "ab"}
+    with Edge(zones, body=lambda e: f"""
+view "in" {{ match-clients {{ {INSIDE}; }}; {e.plugin('zones { "a"; };')} }};
+view "out" {{ match-clients {{ any; }}; {e.plugin('zones { "b"; };')} }};
+""") as e:
+        e.nzctl("reload")
+        for source in (INSIDE, INSIDE, OUTSIDE):
+            assert ask(e, "www.example.com", source=source).answer
+        status = e.status()
+        each = [z["counters"]["queries"] for z in status["zones"]]
+        assert each == [3, 3]
+        assert status["counters"]["queries"] == 3
+
+
 def test_an_unknown_zone_in_a_selection_is_named(origin):
     with Edge({"example.com": zone_of(origin)},
               params='zones { "example.com"; "example.net"; };') as e:

@@ -324,15 +324,54 @@ struct json_object *probed_plugin_next(struct json_object *page,
 	return next;
 }
 
+void probed_listed_fini(struct probed_listed *listed)
+{
+	json_object_put(listed->zone_ids);
+	json_object_put(listed->hostname_ids);
+	*listed = (struct probed_listed){ 0 };
+}
+
+/*
+ * Those of 'list' (NULL is fine) whose 'id' is not in '*seen', 'max' at most,
+ * as a list; notes them there.
+ */
+static struct json_object *unseen(struct json_object *list, const char *id,
+				  uint64_t max, struct json_object **seen)
+{
+	struct json_object *out = json_object_new_array();
+	size_t n = list != NULL ? json_object_array_length(list) : 0;
+
+	if (*seen == NULL)
+		*seen = json_object_new_object();
+	for (size_t i = 0; i < n && json_object_array_length(out) < max; i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		const char *text = plugin_text(o, id);
+		if (text == NULL ||
+		    json_object_object_get_ex(*seen, text, NULL))
+			continue;
+		json_object_object_add(*seen, text, NULL);
+		json_object_array_add(out, json_object_get(o));
+	}
+	return out;
+}
+
 void probed_plugin_put_page(struct probed_expo *expo, struct json_object *page,
 			    struct probed_listed *listed)
 {
 	struct json_object *s = plugin_object(page, "status");
 
-	plugin_put_zones(expo, plugin_list(s, "zones"), listed);
-	plugin_put_hostnames(expo,
-			     plugin_list(plugin_object(s, "traffic"), "names"),
-			     listed);
+	struct json_object *zones = unseen(
+		plugin_list(s, "zones"), "id",
+		PROBED_ZONES_SHOWN_MAX - listed->zones, &listed->zone_ids);
+	struct json_object *names =
+		unseen(plugin_list(plugin_object(s, "traffic"), "names"),
+		       "name", PROBED_HOSTS_SHOWN_MAX - listed->hostnames,
+		       &listed->hostname_ids);
+
+	plugin_put_zones(expo, zones, listed);
+	plugin_put_hostnames(expo, names, listed);
+	json_object_put(zones);
+	json_object_put(names);
 }
 
 /* How many more there are, by the member 'key', than the 'n' that are shown. */

@@ -21,10 +21,16 @@ struct probed_omitted {
 	uint64_t zones, hostnames, servers, origins;
 };
 
-/* Zones and hostnames of which there are series. */
+/*
+ * Zones and hostnames of which there are series; zeroed to begin.  After a
+ * reload between two pages some come twice: the second time is left out.
+ */
 struct probed_listed {
 	uint64_t zones, hostnames;
+	struct json_object *zone_ids, *hostname_ids; /* objects: sets of them */
 };
+
+void probed_listed_fini(struct probed_listed *listed);
 
 /*
  * 'status' is the reply to "status" (the first page), 'servers' that to

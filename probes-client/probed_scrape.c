@@ -95,7 +95,7 @@ static void pages_forget(struct probed_scrape *scrape)
 {
 	probed_merge_fini(&scrape->pages);
 	probed_merge_init(&scrape->pages, TEXT_MAX);
-	scrape->listed = (struct probed_listed){ 0 };
+	probed_listed_fini(&scrape->listed);
 }
 
 static void on_asked(void *arg, struct json_object *status,
@@ -158,5 +158,6 @@ void probed_scrape_close(struct probed_scrape *scrape)
 	probed_web_close(scrape->web);
 	probed_ask_close(scrape->ask);
 	probed_merge_fini(&scrape->pages);
+	probed_listed_fini(&scrape->listed);
 	free(scrape);
 }

@@ -220,6 +220,7 @@ static char *plugin_text_of(const char *status, const char *servers,
 	probed_expo_init(&expo, TEXT_MAX);
 	probed_plugin_put_page(&expo, a, &listed);
 	probed_plugin_put(&expo, a, b, &listed, omitted);
+	probed_listed_fini(&listed);
 	json_object_put(a);
 	json_object_put(b);
 	return text_of(&expo);
@@ -363,6 +364,40 @@ static void puts_pages_together(void **state)
 	json_object_put(whole);
 }
 
+/* After a reload between two pages some come again; a series may not. */
+static void lists_nothing_twice(void **state)
+{
+	static const char *const pages[] = {
+		"{\"status\":{\"zones\":[{\"id\":\"a\",\"counters\":"
+		"{\"hits\":1}},{\"id\":\"b\",\"counters\":{\"hits\":2}}]}}",
+		"{\"status\":{\"zones\":[{\"id\":\"b\",\"counters\":"
+		"{\"hits\":3}},{\"id\":\"c\",\"counters\":{\"hits\":4}}],"
+		"\"traffic\":{\"names\":[{\"name\":\"b\",\"counts\":"
+		"{\"decisions\":5}},{\"name\":\"b\",\"counts\":"
+		"{\"decisions\":6}}]}}}",
+	};
+	struct probed_listed listed = { 0 };
+	struct probed_expo expo;
+
+	(void)state;
+	probed_expo_init(&expo, TEXT_MAX);
+	for (size_t i = 0; i < 2; i++) {
+		struct json_object *page = json_tokener_parse(pages[i]);
+		probed_plugin_put_page(&expo, page, &listed);
+		json_object_put(page);
+	}
+	assert_int_equal(listed.zones, 3);
+	assert_int_equal(listed.hostnames, 1);
+	probed_listed_fini(&listed);
+	char *text = text_of(&expo);
+	assert_non_null(strstr(text, "hits_total{zone=\"b\"} 2\n"));
+	assert_null(strstr(text, "hits_total{zone=\"b\"} 3\n"));
+	assert_non_null(strstr(text, "hits_total{zone=\"c\"} 4\n"));
+	assert_non_null(strstr(text, "decisions_total{hostname=\"b\"} 5\n"));
+	assert_null(strstr(text, "} 6\n"));
+	free(text);
+}
+
 /* Pages that are none, or bring nothing, are the last. */
 static void pages_end(void **state)
 {
@@ -409,8 +444,8 @@ static void asks_for_what_is_shown(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct probed_listed listed = { cases[i].zones,
-						cases[i].names };
+		struct probed_listed listed = { .zones = cases[i].zones,
+						.hostnames = cases[i].names };
 		struct json_object *page = json_object_new_object();
 		struct json_object *s = json_object_new_object();
 		json_object_object_add(page, "status", s);
@@ -499,6 +534,7 @@ int main(void)
 		cmocka_unit_test(shows_a_plugin),
 		cmocka_unit_test(bears_nonsense),
 		cmocka_unit_test(puts_pages_together),
+		cmocka_unit_test(lists_nothing_twice),
 		cmocka_unit_test(pages_end),
 		cmocka_unit_test(asks_for_what_is_shown),
 		cmocka_unit_test(merges_families),

@@ -676,18 +676,28 @@ void origins_close(struct origins *origins, void (*closed)(void *arg),
 	uv_close((uv_handle_t *)&origins->expire, on_handle_closed);
 }
 
-void origins_each(struct origins *origins,
-		  void (*each)(void *arg, const struct origin_stats *stats),
-		  void *arg)
+size_t origins_count(const struct origins *origins)
+{
+	return origins->n_servers;
+}
+
+uint64_t origins_page(const struct origins *origins, uint64_t after,
+		      bool (*each)(void *arg, const struct origin_stats *stats),
+		      void *arg)
 {
 	struct origin_stats stats;
 
 	for (struct link *at = origins->servers.next; at != &origins->servers;
 	     at = at->next) {
-		origin_server_stats(LINK_OWNER(at, struct server, link),
-				    &stats);
-		each(arg, &stats);
+		struct server *server = LINK_OWNER(at, struct server, link);
+		if (server->number <= after)
+			continue;
+		origin_server_stats(server, &stats);
+		if (!each(arg, &stats))
+			return after;
+		after = server->number;
 	}
+	return 0;
 }
 
 void origins_watch(struct origins *origins,

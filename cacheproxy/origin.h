@@ -133,10 +133,17 @@ struct origin_stats {
 	uint64_t dropped[ORIGIN_DROPS]; /* by cause; all are in 'bad', too */
 };
 
-/* Calls 'each' for every server known. */
-void origins_each(struct origins *origins,
-		  void (*each)(void *arg, const struct origin_stats *stats),
-		  void *arg);
+/* How many servers are known. */
+size_t origins_count(const struct origins *origins);
+
+/*
+ * Calls 'each' for the servers known that came after the one of number 'after'
+ * (0: for all), till it returns false: it has not taken that one.  Returns the
+ * number of the last that it took if there are more, else 0.
+ */
+uint64_t origins_page(const struct origins *origins, uint64_t after,
+		      bool (*each)(void *arg, const struct origin_stats *stats),
+		      void *arg);
 
 /*
  * Has 'changed' called whenever a server goes down ('why' says why) or comes

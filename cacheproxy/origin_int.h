@@ -202,6 +202,7 @@ struct sock {
 struct server {
 	struct origins *origins;
 	struct link link; /* in origins->servers */
+	uint64_t number;  /* from 1 on, of no other before or after it */
 	struct server *chain;
 	struct sockaddr_storage address, source;
 	enum config_transport transport;
@@ -253,9 +254,11 @@ struct origins {
 	struct tsig *tsig;
 	struct origin_ask **heap; /* by due_ms */
 	size_t n_asks, heap_room;
-	uint64_t armed_ms; /* 0: the timer is not running */
-	uint64_t sweep_ms; /* next; 0: none */
-	struct link orphans, dirty, servers;
+	uint64_t armed_ms;		     /* 0: the timer is not running */
+	uint64_t sweep_ms;		     /* next; 0: none */
+	struct link orphans, dirty, servers; /* servers: by their numbers */
+	size_t n_servers;
+	uint64_t last_number;
 	uint64_t sent;
 	size_t n_random;
 	uint16_t random[256];

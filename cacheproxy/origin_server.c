@@ -155,6 +155,8 @@ struct server *origin_server_find(struct origins *origins,
 		server->chain = *head;
 		*head = server;
 		link_append(&origins->servers, &server->link);
+		server->number = ++origins->last_number;
+		origins->n_servers++;
 	}
 	server->used_ms = uv_now(origins->loop);
 	need_sweep(origins, sweep_busy_ms(origins));
@@ -402,6 +404,7 @@ static void forget(struct server *server)
 	while (*at != server)
 		at = &(*at)->chain;
 	*at = server->chain;
+	origins->n_servers--;
 	link_remove(&server->link);
 	free_server(server);
 }

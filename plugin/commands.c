@@ -163,6 +163,50 @@ static void do_reload(struct engine *e, struct control_client *client)
 	process_work(e->process, &r->job);
 }
 
+/* -- status -------------------------------------------------------------- */
+
+/* A reply that waits for the sums over all zones. */
+struct status {
+	struct slicer_work work;
+	struct engine *engine;
+	struct control_client *client;
+	struct json_object *request; /* held */
+	struct status_sums sums;
+};
+
+static bool status_step(void *arg)
+{
+	struct status *s = arg;
+
+	if (!status_sums_step(&s->sums))
+		return false;
+	control_reply(
+		s->client,
+		status_of_all(s->engine, member(s->request, "zone"), &s->sums));
+	status_sums_fini(&s->sums);
+	json_object_put(s->request);
+	free(s);
+	return true;
+}
+
+static void status_start(struct engine *e, struct control_client *client,
+			 struct json_object *request)
+{
+	struct status *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || e->snapshot == NULL) { /* also: named is stopping */
+		free(s);
+		control_reply_error(client, "not now");
+		return;
+	}
+	s->work = (struct slicer_work){ .step = status_step, .arg = s };
+	s->engine = e;
+	s->client = client;
+	s->request = json_object_get(request);
+	status_sums_init(&s->sums, e);
+	slicer_add(&e->slicer, &s->work);
+}
+
 static void do_status(struct engine *e, struct control_client *client,
 		      struct json_object *request)
 {
@@ -173,8 +217,11 @@ static void do_status(struct engine *e, struct control_client *client,
 		control_reply_error(client, "no zone '%s'", zone);
 		return;
 	}
-	struct json_object *reply = after != NULL ? status_of_page(e, after)
-						  : status_of_all(e, zone);
+	if (after == NULL) {
+		status_start(e, client, request);
+		return;
+	}
+	struct json_object *reply = status_of_page(e, after);
 	if (reply != NULL)
 		control_reply(client, reply);
 	else

@@ -21,6 +21,8 @@
 #include "plugin/page.h"
 #include "plugin/traffic.h"
 
+#define SUM_STEP 64u /* zones */
+
 /* -- loads --------------------------------------------------------------- */
 
 static struct json_object *errors_of(const struct load_report *report,
@@ -162,19 +164,59 @@ static void counters_read(const struct zone_state *state, uint64_t *counters)
 						    memory_order_relaxed);
 }
 
-static void add_all_counters(struct json_object *o, struct engine *e)
+void status_sums_init(struct status_sums *sums, struct engine *e)
 {
-	struct process *p = e->process;
-	struct snapshot *s = e->snapshot;
+	*sums = (struct status_sums){ .snapshot = e->snapshot };
+	if (e->snapshot != NULL)
+		snapshot_ref(e->snapshot);
+	sums->conflicts = json_object_new_array();
+}
+
+/* Zones that some view has itself. */
+static void sum_conflict(struct status_sums *sums, const struct zone *zone)
+{
+	if (atomic_load(&zone->state->conflict_s) == 0)
+		return;
+	if (sums->n_conflicts++ < PAGE_ITEMS)
+		json_object_array_add(sums->conflicts,
+				      json_object_new_string(zone->config->id));
+}
+
+bool status_sums_step(struct status_sums *sums)
+{
+	const struct snapshot *s = sums->snapshot;
+	size_t n = s != NULL ? s->n : 0;
+	size_t end = n - sums->at > SUM_STEP ? sums->at + SUM_STEP : n;
+
+	for (; sums->at < end; sums->at++) {
+		const struct zone *zone = &s->zone[sums->at];
+		if (!zone->shares)
+			counters_read(zone->state, sums->counters);
+		sum_conflict(sums, zone);
+	}
+	return sums->at == n;
+}
+
+void status_sums_fini(struct status_sums *sums)
+{
+	if (sums->snapshot != NULL)
+		snapshot_unref(sums->snapshot);
+	json_object_put(sums->conflicts);
+}
+
+static void add_sums(struct json_object *o, struct process *p,
+		     const struct status_sums *sums)
+{
 	uint64_t counters[COUNTERS];
 
 	pthread_mutex_lock(&p->lock);
-	memcpy(counters, p->departed, sizeof(counters));
+	for (size_t i = 0; i < COUNTERS; i++)
+		counters[i] = p->departed[i] + sums->counters[i];
 	pthread_mutex_unlock(&p->lock);
-	for (size_t i = 0; s != NULL && i < s->n; i++)
-		if (!s->zone[i].shares)
-			counters_read(s->zone[i].state, counters);
 	add_counters(o, counters);
+	add_number(o, "conflicting", sums->n_conflicts);
+	json_object_object_add(o, "conflicts",
+			       json_object_get(sums->conflicts));
 }
 
 /* What is stored under the zone's present identity. */
@@ -219,23 +261,19 @@ static struct json_object *zone_json(const struct process *p,
 	return o;
 }
 
-/* Zones that some view has itself. */
-static struct json_object *status_of_conflicts(const struct snapshot *s)
-{
-	struct json_object *list = json_object_new_array();
+/* A page of origins. */
+struct origins_page {
+	struct page page;
+	struct json_object *list;
+};
 
-	for (size_t i = 0; i < s->n; i++)
-		if (atomic_load(&s->zone[i].state->conflict_s) != 0)
-			json_object_array_add(
-				list,
-				json_object_new_string(s->zone[i].config->id));
-	return list;
-}
-
-static void add_origin(void *arg, const struct origin_stats *stats)
+static bool add_origin(void *arg, const struct origin_stats *stats)
 {
 	static const char *const transports[] = { "tcp", "udp", "tls" };
-	struct json_object *list = arg;
+	struct origins_page *p = arg;
+
+	if (!page_take(&p->page))
+		return false;
 	struct json_object *o = json_object_new_object();
 	struct json_object *dropped = json_object_new_object();
 	char address[ISC_NETADDR_FORMATSIZE] = "?";
@@ -265,7 +303,25 @@ static void add_origin(void *arg, const struct origin_stats *stats)
 			add_number(dropped, origin_drop_name(why),
 				   stats->dropped[why]);
 	json_object_object_add(o, "dropped", dropped);
-	json_object_array_add(list, o);
+	json_object_array_add(p->list, o);
+	return true;
+}
+
+/* True if there are more: then "next" says so. */
+static bool add_origins(struct json_object *o, const struct engine *e,
+			uint64_t after, bool one_page)
+{
+	struct origins_page p = { page_begin(), json_object_new_array() };
+	uint64_t at = origins_page(e->origins, after, add_origin, &p);
+
+	json_object_object_add(o, "origins", p.list);
+	if (at == 0 || one_page)
+		return at != 0;
+	struct json_object *next = json_object_new_object();
+	add_text(next, "list", "origins");
+	add_number(next, "at", at);
+	json_object_object_add(o, "next", next);
+	return true;
 }
 
 static struct json_object *status_of_control(const struct engine *e)
@@ -449,12 +505,22 @@ struct json_object *status_of_page(struct engine *e, struct json_object *after)
 	struct json_object *reply, *o, *traffic;
 	struct spot spot;
 
-	if (e->snapshot == NULL || !spot_read(e->snapshot, after, &spot))
+	const char *list = member(after, "list");
+	bool origins = list != NULL && strcmp(list, "origins") == 0;
+	bool more = false;
+
+	if (e->snapshot == NULL ||
+	    (!origins && !spot_read(e->snapshot, after, &spot)))
 		return NULL;
 	reply = json_object_new_object();
 	o = json_object_new_object();
 	traffic = json_object_new_object();
-	add_page(e, spot, o, traffic);
+	if (origins) {
+		more = add_origins(o, e, index_read(after, "at"), false);
+		spot = (struct spot){ .list = LIST_ZONES };
+	}
+	if (!more)
+		add_page(e, spot, o, traffic);
 	json_object_object_add(o, "traffic", traffic);
 	json_object_object_add(reply, "status", o);
 	return reply;
@@ -465,22 +531,23 @@ struct json_object *status_of_page(struct engine *e, struct json_object *after)
 static void add_lists(struct engine *e, const char *id, struct json_object *o)
 {
 	struct json_object *traffic = traffic_status(e);
+	bool more = add_origins(o, e, 0, id != NULL);
 
 	if (id != NULL)
 		add_zone(e, id, o, traffic);
+	else if (more)
+		json_object_object_add(o, "zones", json_object_new_array());
 	else
 		add_page(e, (struct spot){ .list = LIST_ZONES }, o, traffic);
-	json_object_object_add(o, "conflicts",
-			       status_of_conflicts(e->snapshot));
 	json_object_object_add(o, "traffic", traffic);
 }
 
-struct json_object *status_of_all(struct engine *e, const char *id)
+struct json_object *status_of_all(struct engine *e, const char *id,
+				  const struct status_sums *sums)
 {
 	struct process *p = e->process;
 	struct json_object *reply = json_object_new_object();
 	struct json_object *o = json_object_new_object();
-	struct json_object *origins = json_object_new_array();
 
 	add_text(o, "version", PACKAGE_VERSION);
 	add_text(o, "bind", BIND_VERSION);
@@ -490,11 +557,10 @@ struct json_object *status_of_all(struct engine *e, const char *id)
 	json_object_object_add(o, "config", status_of_config(p));
 	json_object_object_add(o, "instances", status_of_instances(p));
 	json_object_object_add(o, "cache", status_of_cache(p));
-	add_all_counters(o, e);
+	add_sums(o, p, sums);
 	add_number(o, "waiting", isc_quota_getused(&p->waiters));
 	add_number(o, "asking", flight_count(p->flights));
-	origins_each(e->origins, add_origin, origins);
-	json_object_object_add(o, "origins", origins);
+	add_number(o, "origins_known", origins_count(e->origins));
 	if (e->snapshot != NULL)
 		add_lists(e, id, o);
 	json_object_object_add(o, "control", status_of_control(e));

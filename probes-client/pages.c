@@ -57,7 +57,7 @@ bool pages_add(struct json_object *reply, struct json_object *page)
 
 	if (to == NULL)
 		return false;
-	size_t n = append(to, from, "zones") +
+	size_t n = append(to, from, "origins") + append(to, from, "zones") +
 		   append(object_in(to, "traffic"), object_in(from, "traffic"),
 			  "names") +
 		   append(object_in(to, "traffic"), object_in(from, "traffic"),

@@ -226,16 +226,12 @@ static void put_process(struct probed_expo *expo, struct json_object *s)
 		{ "asking", "nearzone_questions_in_flight",
 		  "Questions to origins that are under way.", PROBED_GAUGE,
 		  PLUGIN_PLAIN },
+		{ "conflicting", "nearzone_conflicting_zones",
+		  "Edge zones that some view of named has itself.",
+		  PROBED_GAUGE, PLUGIN_PLAIN },
 	};
-	struct json_object *conflicts = plugin_list(s, "conflicts");
 
 	plugin_put(expo, s, series, sizeof(series) / sizeof(series[0]));
-	if (conflicts == NULL)
-		return;
-	probed_expo_family(expo, PROBED_GAUGE, "nearzone_conflicting_zones",
-			   "Edge zones that some view of named has itself.");
-	probed_expo_number(expo, PROBED_NO_LABELS,
-			   json_object_array_length(conflicts));
 }
 
 static void put_cache(struct probed_expo *expo, struct json_object *s)
@@ -307,6 +303,14 @@ uint64_t probed_plugin_servers(struct json_object *status)
 	return n;
 }
 
+static struct json_object *list_begin(const char *list)
+{
+	struct json_object *next = json_object_new_object();
+
+	json_object_object_add(next, "list", json_object_new_string(list));
+	return next;
+}
+
 struct json_object *probed_plugin_next(struct json_object *page,
 				       const struct probed_listed *listed)
 {
@@ -315,19 +319,21 @@ struct json_object *probed_plugin_next(struct json_object *page,
 
 	if (list == NULL || listed->hostnames >= PROBED_HOSTS_SHOWN_MAX)
 		return NULL;
+	if (strcmp(list, "origins") == 0 && listed->origins != NULL &&
+	    json_object_array_length(listed->origins) >=
+		    PROBED_ORIGINS_SHOWN_MAX)
+		return list_begin("zones");
 	if (strcmp(list, "zones") != 0 ||
 	    listed->zones < PROBED_ZONES_SHOWN_MAX)
 		return json_object_get(next);
-	next = json_object_new_object();
-	json_object_object_add(next, "list",
-			       json_object_new_string("hostnames"));
-	return next;
+	return list_begin("hostnames");
 }
 
 void probed_listed_fini(struct probed_listed *listed)
 {
 	json_object_put(listed->zone_ids);
 	json_object_put(listed->hostname_ids);
+	json_object_put(listed->origins);
 	*listed = (struct probed_listed){ 0 };
 }
 
@@ -355,6 +361,21 @@ static struct json_object *unseen(struct json_object *list, const char *id,
 	return out;
 }
 
+/* Their labels are made when all have come: see plugin_put_origins(). */
+static void keep_origins(struct probed_listed *listed, struct json_object *list)
+{
+	size_t n = list != NULL ? json_object_array_length(list) : 0;
+
+	if (listed->origins == NULL)
+		listed->origins = json_object_new_array();
+	for (size_t i = 0; i < n && json_object_array_length(listed->origins) <
+					    PROBED_ORIGINS_SHOWN_MAX;
+	     i++)
+		json_object_array_add(
+			listed->origins,
+			json_object_get(json_object_array_get_idx(list, i)));
+}
+
 void probed_plugin_put_page(struct probed_expo *expo, struct json_object *page,
 			    struct probed_listed *listed)
 {
@@ -368,6 +389,7 @@ void probed_plugin_put_page(struct probed_expo *expo, struct json_object *page,
 		       "name", PROBED_HOSTS_SHOWN_MAX - listed->hostnames,
 		       &listed->hostname_ids);
 
+	keep_origins(listed, plugin_list(s, "origins"));
 	plugin_put_zones(expo, zones, listed);
 	plugin_put_hostnames(expo, names, listed);
 	json_object_put(zones);
@@ -402,7 +424,12 @@ void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 	put_cache(expo, s);
 	put_control(expo, s);
 	plugin_put_sums(expo, s);
-	plugin_put_origins(expo, s, omitted);
+	plugin_put_origins(expo, listed->origins);
+	omitted->origins =
+		left_out(s, "origins_known",
+			 listed->origins != NULL
+				 ? json_object_array_length(listed->origins)
+				 : 0);
 	plugin_put_traffic(expo, s);
 	plugin_put_servers(expo, s, servers, omitted);
 	omitted->zones =

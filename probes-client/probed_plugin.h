@@ -15,6 +15,7 @@ struct json_object;
 #define PROBED_ZONES_SHOWN_MAX	 10000u
 #define PROBED_HOSTS_SHOWN_MAX	 10000u
 #define PROBED_SERVERS_SHOWN_MAX 1000u
+#define PROBED_ORIGINS_SHOWN_MAX 1000u
 
 /* What the plugin knows of and no series shows. */
 struct probed_omitted {
@@ -28,6 +29,7 @@ struct probed_omitted {
 struct probed_listed {
 	uint64_t zones, hostnames;
 	struct json_object *zone_ids, *hostname_ids; /* objects: sets of them */
+	struct json_object *origins; /* those to be shown, for the end */
 };
 
 void probed_listed_fini(struct probed_listed *listed);
@@ -35,7 +37,8 @@ void probed_listed_fini(struct probed_listed *listed);
 /*
  * 'status' is the reply to "status" (the first page), 'servers' that to
  * "servers" or NULL.  NULL for 'status': the plugin did not answer.  Zones and
- * hostnames one by one are not in it; 'listed' says how many are elsewhere.
+ * hostnames one by one are not in it; 'listed' says how many are elsewhere, and
+ * has the origins.
  */
 void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 		       struct json_object *servers,

@@ -57,8 +57,8 @@ void plugin_put_each(struct probed_expo *expo, struct json_object *list,
 
 /* In probed_plugin_lists.c; 's' is the object "status" of the reply. */
 void plugin_put_sums(struct probed_expo *expo, struct json_object *s);
-void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
-			struct probed_omitted *omitted);
+/* 'origins': a list, or NULL. */
+void plugin_put_origins(struct probed_expo *expo, struct json_object *origins);
 void plugin_put_traffic(struct probed_expo *expo, struct json_object *s);
 void plugin_put_servers(struct probed_expo *expo, struct json_object *s,
 			struct json_object *servers,

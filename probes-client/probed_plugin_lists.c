@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define N(table)    (sizeof(table) / sizeof((table)[0]))
-#define ORIGINS_MAX 1000u
+#define ORIGINS_MAX PROBED_ORIGINS_SHOWN_MAX
 #define ORIGIN_TEXT 80 /* octets of "[ADDRESS]:PORT/TRANSPORT#N" */
 #define REASONS_MAX 32u
 
@@ -308,10 +308,8 @@ static void put_dropped(struct probed_expo *expo, struct json_object *origin,
 	}
 }
 
-void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
-			struct probed_omitted *omitted)
+void plugin_put_origins(struct probed_expo *expo, struct json_object *origins)
 {
-	struct json_object *origins = plugin_list(s, "origins");
 	size_t n = shown(origins, ORIGINS_MAX);
 	struct origin_names *names = calloc(1, sizeof(*names));
 
@@ -342,9 +340,6 @@ void plugin_put_origins(struct probed_expo *expo, struct json_object *s,
 	for (size_t i = 0; i < n; i++)
 		put_dropped(expo, json_object_array_get_idx(origins, i),
 			    names->text[i]);
-	if (origins != NULL)
-		omitted->origins =
-			left_out(json_object_array_length(origins), n);
 	free(names);
 }
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from nzlib import Edge, free_port, zone_of
+from nzlib import Edge, ask, free_port, zone_of
 from nzlib.base import patience
 from nzlib.probed import Probed
 from test_metrics import document, metered, origin_dead, promtool, settled
@@ -148,6 +148,47 @@ def test_metrics_have_all(world):
         assert m.get("nearzone_server_given_total", server="srv",
                      pop="pop") is not None
         promtool(m)
+
+
+ORIGINS = 230
+
+
+def test_origins_come_in_pages():
+    """Each is known from the first question on, that it does not answer."""
+    zones = {zone_name(i): zone_of({"address": f"127.0.2.{i + 1}",
+                                    "port": 9, "timeout": "200ms"})
+             for i in range(ORIGINS)}
+    port = free_port()
+    edge = Edge(zones)
+    edge.doc.update(metered(document({"s": {
+        "probe": "tcp", "port": free_port(), "interval": "60s"}},
+        probe="t1"), port))
+    edge.doc["control"] = {"socket": edge.socket}
+    edge.doc["cache"] = {"state-directory": edge.dir}
+    edge.write_json()
+    with edge, contextlib.closing(Asker(edge)) as asker:
+        for name in zones:
+            ask(edge, f"www.{name}")
+        want = [f"127.0.2.{i + 1}" for i in range(ORIGINS)]
+        pages = list(asker.pages())
+        lists = [[o["address"] for o in p.get("origins", [])] for p in pages]
+        assert all(len(o) <= 100 for o in lists)
+        assert sum(lists, []) == want
+        assert ids(pages) == list(zones)
+        assert pages[0]["origins_known"] == ORIGINS
+        assert pages[0]["counters"]["queries"] == ORIGINS
+        status = edge.status()
+        assert [o["address"] for o in status["origins"]] == want
+        assert [z["id"] for z in status["zones"]] == list(zones)
+        one = asker.ask(zone=zone_name(7))["status"]
+        assert 1 <= len(one["origins"]) <= 100 and "next" not in one
+        with Probed(edge.json_path, "t1") as probed:
+            probed.wait_log("metrics are at")
+            m = settled(port, lambda m: m.get("nearzone_up"))
+            assert len(m.labels("nearzone_origin_up")) == ORIGINS
+            assert len(m.labels("nearzone_zone_hits_total")) == ORIGINS
+            assert m.get("nearzone_omitted", what="origins") == 0
+            promtool(m)
 
 
 def test_a_reload_between_pages(world):

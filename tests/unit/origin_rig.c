@@ -186,7 +186,7 @@ struct search {
 	struct origin_stats found;
 };
 
-static void look(void *arg, const struct origin_stats *stats)
+static bool look(void *arg, const struct origin_stats *stats)
 {
 	struct search *search = arg;
 	const struct sockaddr_in *a = (const void *)&stats->address;
@@ -194,6 +194,7 @@ static void look(void *arg, const struct origin_stats *stats)
 
 	if (a->sin_port == b->sin_port && stats->transport == search->transport)
 		search->found = *stats;
+	return true;
 }
 
 struct origin_stats rig_stats(struct rig *rig, size_t i,
@@ -201,6 +202,6 @@ struct origin_stats rig_stats(struct rig *rig, size_t i,
 {
 	struct search search = { &rig->origin[i], transport, { .up = true } };
 
-	origins_each(rig->origins, look, &search);
+	(void)origins_page(rig->origins, 0, look, &search);
 	return search.found;
 }

@@ -343,6 +343,7 @@ static void is_json(struct json_object *o, const char *want)
 static void puts_pages_together(void **state)
 {
 	static const char *const pages[] = {
+		"{\"status\":{\"origins\":[8],\"next\":{\"list\":\"zones\"}}}",
 		"{\"status\":{\"zones\":[2,3],\"traffic\":{},"
 		"\"next\":{\"list\":\"hostnames\"}}}",
 		"{\"status\":{\"traffic\":{\"names\":[4],\"answers\":[5]}}}",
@@ -353,14 +354,14 @@ static void puts_pages_together(void **state)
 
 	(void)state;
 	is_json(pages_next(whole), "{\"list\":\"zones\"}");
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		struct json_object *page = json_tokener_parse(pages[i]);
 		assert_true(pages_add(whole, page));
 		json_object_put(page);
 	}
 	assert_null(pages_next(whole));
 	is_json(whole, "{\"status\":{\"zones\":[1,2,3],\"traffic\":{\"a\":0,"
-		       "\"names\":[4],\"answers\":[5]}}}");
+		       "\"names\":[4],\"answers\":[5]},\"origins\":[8]}}");
 	json_object_put(whole);
 }
 
@@ -396,6 +397,34 @@ static void lists_nothing_twice(void **state)
 	assert_non_null(strstr(text, "decisions_total{hostname=\"b\"} 5\n"));
 	assert_null(strstr(text, "} 6\n"));
 	free(text);
+}
+
+/* Of more origins than are shown, no more pages are asked for. */
+static void enough_origins(void **state)
+{
+	struct probed_listed listed = { 0 };
+	struct json_object *page = json_tokener_parse(
+		"{\"status\":{\"origins\":[1,2,3],"
+		"\"next\":{\"list\":\"origins\",\"at\":3}}}");
+	struct probed_expo expo;
+	size_t n = 0;
+
+	(void)state;
+	probed_expo_init(&expo, TEXT_MAX);
+	for (bool more = true; more; n++) {
+		probed_plugin_put_page(&expo, page, &listed);
+		struct json_object *after = probed_plugin_next(page, &listed);
+		const char *list = json_object_get_string(
+			json_object_object_get(after, "list"));
+		more = strcmp(list, "origins") == 0;
+		json_object_put(after);
+	}
+	assert_int_equal(n, (PROBED_ORIGINS_SHOWN_MAX + 2) / 3);
+	assert_int_equal(json_object_array_length(listed.origins),
+			 PROBED_ORIGINS_SHOWN_MAX);
+	probed_listed_fini(&listed);
+	probed_expo_fini(&expo);
+	json_object_put(page);
 }
 
 /* Pages that are none, or bring nothing, are the last. */
@@ -438,6 +467,8 @@ static void asks_for_what_is_shown(void **state)
 		{ PROBED_ZONES_SHOWN_MAX, 1, "{\"list\":\"hostnames\"}",
 		  "{\"list\":\"hostnames\"}" },
 		{ 1, PROBED_HOSTS_SHOWN_MAX, "{\"list\":\"hostnames\"}", NULL },
+		{ 0, 0, "{\"list\":\"origins\",\"at\":7}",
+		  "{\"list\":\"origins\",\"at\":7}" },
 		{ 1, 1, "{\"list\":7}", NULL },
 		{ 1, 1, "null", NULL },
 	};
@@ -535,6 +566,7 @@ int main(void)
 		cmocka_unit_test(bears_nonsense),
 		cmocka_unit_test(puts_pages_together),
 		cmocka_unit_test(lists_nothing_twice),
+		cmocka_unit_test(enough_origins),
 		cmocka_unit_test(pages_end),
 		cmocka_unit_test(asks_for_what_is_shown),
 		cmocka_unit_test(merges_families),

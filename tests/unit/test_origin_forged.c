@@ -16,11 +16,8 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/origin_fake.h"
-#include "tests/unit/origin_rig.h"
+#include "tests/unit/origin_one.h"
 
-static struct rig rig;
-static struct fake *fake;
 static unsigned told[ORIGIN_DROPS];
 
 static void on_dropped(void *arg, const struct origin_stats *stats,
@@ -38,56 +35,6 @@ static int setup(void **state)
 	memset(told, 0, sizeof(told));
 	origins_watch_drops(rig.origins, on_dropped, NULL);
 	return 0;
-}
-
-/* 'cookie': 0 for a server without. */
-static void serve(uint8_t cookie, bool tcp)
-{
-	fake = fake_start(FAKE_GOOD, tcp, 0);
-	fake_set_cookie(fake, cookie);
-	rig_origin(&rig, fake_port(fake), CONFIG_UDP);
-}
-
-static void stop(void)
-{
-	assert_int_equal(fake_complaints(fake), 0);
-	rig_stop(&rig);
-	fake_stop(fake);
-}
-
-static struct origin_stats stats(void)
-{
-	return rig_stats(&rig, 0, CONFIG_UDP);
-}
-
-static struct server *server(void)
-{
-	struct link *at = rig.origins->servers.next;
-
-	return LINK_OWNER(at, struct server, link); /* the first: by UDP */
-}
-
-/* A name of many letters: one without any capital does not happen. */
-static struct outcome *once(void)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "q%zu.%s.example", rig.asked,
-		 "of-quite-a-lot-of-letters-so-that-case-shows");
-	uv_update_time(&rig.loop);
-	assert_int_equal(rig_ask_type(&rig, name, 1), 0);
-	rig_run(&rig, 8000);
-	return &rig.outcome[rig.asked - 1];
-}
-
-/* The true answer, after 'tries' questions. */
-static void ask_true(uint8_t tries)
-{
-	struct outcome *outcome = once();
-
-	assert_int_equal(outcome->status, 0);
-	assert_int_equal(outcome->rcode, 0);
-	assert_int_equal(outcome->tries, tries);
 }
 
 /* -- a forged answer before the true one */

@@ -212,6 +212,7 @@ struct server {
 	struct link conns, socks;
 	struct sock *pool[ORIGIN_UDP_POOL];
 	uint32_t n_conns, n_socks, in_flight;
+	uint32_t n_closing; /* closed, but libuv has not let go yet */
 	uint32_t srtt_us, rttvar_us;
 	uint32_t fails; /* in a row */
 	uint64_t due_ms;

@@ -419,11 +419,9 @@ void origin_server_sweep(struct origins *origins)
 	     at != &origins->servers; at = next) {
 		struct server *server = LINK_OWNER(at, struct server, link);
 		next = at->next;
-		bool had = server->n_conns > 0 || server->n_socks > 0;
 		sweep_conns(server, now_ms);
 		sweep_socks(server, now_ms);
-		/* what is closed now still needs it, till libuv lets go */
-		if (had)
+		if (server->n_conns + server->n_socks + server->n_closing > 0)
 			busy = true;
 		else if (now_ms - server->used_ms >= origins->tuning.forget_ms)
 			forget(server);

@@ -15,8 +15,10 @@
 static void on_closed(uv_handle_t *handle)
 {
 	struct conn *conn = handle->data;
-	struct origins *origins = conn->lane.server->origins;
+	struct server *server = conn->lane.server;
+	struct origins *origins = server->origins;
 
+	server->n_closing--;
 	origin_octets_free(&conn->out);
 	origin_octets_free(&conn->sending);
 	origin_octets_free(&conn->part);
@@ -37,6 +39,7 @@ void origin_tcp_close(struct conn *conn)
 	link_remove(&conn->link);
 	link_remove(&conn->dirty);
 	conn->lane.server->n_conns--;
+	conn->lane.server->n_closing++;
 	uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 

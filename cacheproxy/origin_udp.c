@@ -15,8 +15,10 @@
 static void on_closed(uv_handle_t *handle)
 {
 	struct sock *sock = handle->data;
-	struct origins *origins = sock->lane.server->origins;
+	struct server *server = sock->lane.server;
+	struct origins *origins = server->origins;
 
+	server->n_closing--;
 	free(sock);
 	origin_handle_gone(origins);
 }
@@ -38,6 +40,7 @@ void origin_udp_close(struct sock *sock)
 	sock->lane.closed = true;
 	link_remove(&sock->link);
 	sock->lane.server->n_socks--;
+	sock->lane.server->n_closing++;
 	uv_close((uv_handle_t *)&sock->poll, on_closed);
 	close(sock->fd);
 	sock->fd = -1;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * origin and honest servers that are asked by UDP and have odd habits: each is
+ * answered for, and soon as fast as any.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/origin_one.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_start(&rig);
+	return 0;
+}
+
+/*
+ * After a standstill, its last socket is closed as it is forgotten: here, one
+ * that is given up with its only question.
+ */
+static void test_forgotten_while_closing(void **state)
+{
+	(void)state;
+	rig.origins->tuning.forged_max = 1;
+	rig.origins->tuning.idle_ms = 1;
+	rig.origins->tuning.forget_ms = 1;
+	serve('a', false);
+	rig.origin[0].timeout_ms = 20;
+	fake_set(fake, FAKE_SILENT);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(once()->status, -ETIMEDOUT);
+		for (int n = 0; !link_empty(&rig.origins->servers); n++) {
+			assert_true(n < 2000);
+			rig_sleep(&rig, 1);
+		}
+	}
+	stop();
+}
+
+#define TEST(name) cmocka_unit_test_setup(test_##name, setup)
+
+int main(void)
+{
+	sigset_t pipe;
+	const struct CMUnitTest tests[] = {
+		TEST(forgotten_while_closing),
+	};
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

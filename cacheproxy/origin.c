@@ -446,6 +446,19 @@ static void note_late(struct lane *lane)
 		origin_udp_retire((struct sock *)(void *)lane);
 }
 
+/* The first datagram brought nothing: once more, as is best. */
+static bool ask_again(struct origin_ask *ask, const struct lane *lane)
+{
+	bool in_time = uv_now(ask->origins->loop) < ask->end_ms;
+
+	if (lane->stream || ask->again)
+		return false;
+	origin_guard_doubted(ask);
+	if (in_time && ask->doubt != 0 && prove(ask))
+		return true;
+	return resume(ask, lane);
+}
+
 /* No answer within the time of a try. */
 static void on_due(struct origin_ask *ask)
 {
@@ -458,15 +471,9 @@ static void on_due(struct origin_ask *ask)
 		return;
 	note_late(lane);
 	origin_lane_remove(ask);
-	if (!lane->stream && !ask->again &&
-	    uv_now(ask->origins->loop) < ask->end_ms) {
-		origin_guard_doubted(ask);
-		if (ask->doubt != 0 && prove(ask))
-			return;
-		if (resume(ask, lane))
-			return;
-		rc = ask->error != 0 ? ask->error : rc;
-	}
+	if (ask_again(ask, lane))
+		return;
+	rc = ask->error != 0 ? ask->error : rc;
 	if (server->heard_ns < ask->sent_ns &&
 	    had_time(ask, ask->sent_ns / 1000000))
 		origin_server_failed(server, rc, NULL);

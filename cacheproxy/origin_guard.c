@@ -16,8 +16,8 @@
 #define OPTION_HEAD   4u
 #define THEIRS_MIN    8u
 #define STRIKES_MAX   3u
-#define STRIKES_MS    60000u  /* in which they count together */
-#define EXCUSES_MS    600000u /* cookies that went twice in that: a pool */
+/* What is so far apart is forgotten; longer than an idle server is known. */
+#define TOGETHER_MS 600000u
 
 const char *origin_drop_name(enum origin_drop drop)
 {
@@ -70,7 +70,8 @@ static void excuse(struct server *server, unsigned int marks)
 	if ((marks & ORIGIN_COOKIE) == 0)
 		return;
 	server->theirs_n = 0;
-	if (!is_late(server->excused_ms, now_ms, EXCUSES_MS))
+	/* Gone twice: a pool. */
+	if (!is_late(server->excused_ms, now_ms, TOGETHER_MS))
 		spare(server, ORIGIN_COOKIE);
 	server->excused_ms = now_ms;
 }
@@ -91,10 +92,9 @@ static bool strike(struct server *server)
 {
 	uint64_t now_ms = uv_now(server->origins->loop) | 1;
 
-	if (is_late(server->strike_ms, now_ms, STRIKES_MS)) {
+	if (is_late(server->strike_ms, now_ms, TOGETHER_MS))
 		server->strikes = 0;
-		server->strike_ms = now_ms;
-	}
+	server->strike_ms = now_ms;
 	if (++server->strikes < STRIKES_MAX)
 		return false;
 	server->strikes = 0;
@@ -105,10 +105,11 @@ void origin_guard_unproven(struct origin_ask *ask)
 {
 	struct server *server = NULL;
 
-	if (ask->doubt != 0 && !ask->fled)
+	/* Of a cookie, it has been counted. */
+	if (ask->doubt == ORIGIN_CASE && !ask->fled)
 		server = by_udp(ask);
 	if (server != NULL && strike(server))
-		excuse(server, ask->doubt);
+		excuse(server, ORIGIN_CASE);
 }
 
 /*
@@ -336,9 +337,9 @@ static enum origin_drop check_datagram(struct origin_ask *ask,
 	ask->bad_cookie = bad;
 	if (tells_case(ask))
 		server->shown |= ORIGIN_CASE;
-	/* Neither a plain answer after a doubt nor one without a doubt ends it:
-	 * of a pool, another may answer each time. */
-	if (ask->doubt != 0 && (ask->doubt & ~ask->with) == 0)
+	/* Only what comes after it in the same try shows that a doubt was
+	 * wrong: of a pool, another may answer each time. */
+	if (ask->doubt != 0 && !ask->again && (ask->doubt & ~ask->with) == 0)
 		server->strikes = 0;
 	note_silence(server, ask);
 	return ORIGIN_DROP_NONE;

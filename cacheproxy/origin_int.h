@@ -226,7 +226,7 @@ struct server {
 	uint8_t shown;	/* marks that it has got right: demanded from then on */
 	uint8_t spared; /* marks that it does not like: not sent */
 	uint8_t strikes, silent;       /* of late: see origin_guard.c */
-	uint64_t strike_ms, silent_ms; /* the first strike; the last silence */
+	uint64_t strike_ms, silent_ms; /* the last of them; 0: none */
 	uint64_t excused_ms;	       /* cookies were, last; 0: never */
 	uint8_t theirs_n;	       /* 0: none */
 	uint8_t ours[ORIGIN_OURS_N], theirs[ORIGIN_THEIRS_MAX]; /* cookies */
@@ -350,7 +350,8 @@ void origin_lane_dropped(struct lane *lane, enum origin_drop why);
  * doubt.  If nothing better comes in time, the question goes by TCP, with the
  * same marks: what TCP says of them is believed, as no stranger can say it.
  * So a server that was replaced by a simpler one costs one question its first
- * timeout.  Where TCP is closed, three such questions in a minute do instead.
+ * timeout.  Where TCP is closed, three such questions do instead, none more
+ * than ten minutes after the last.
  * An address whose cookies come and go (a pool of servers, of which some have
  * none or other secrets; a cache before it, that repeats what others were told)
  * is asked without for a while.

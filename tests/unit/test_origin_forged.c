@@ -297,6 +297,12 @@ static void test_cookies_of_some(void **state)
 	odd_cookies(FAKE_POOL, true);
 }
 
+static void test_cookies_of_some_without_tcp(void **state)
+{
+	(void)state;
+	odd_cookies(FAKE_POOL, false);
+}
+
 /* A server that was replaced by one without cookies: TCP says so. */
 static void test_cookies_are_gone(void **state)
 {
@@ -317,22 +323,35 @@ static void test_cookies_are_gone(void **state)
 	stop();
 }
 
-/* The same where TCP is closed: a few questions later. */
-static void test_cookies_are_gone_without_tcp(void **state)
+/* The same where TCP is closed: a few questions later, however rare. */
+static void gone_without_tcp(uint64_t apart_ms)
 {
 	int lost = 0;
 
-	(void)state;
 	rig.origins->tuning.backoff_ms = 1;
 	rig.origins->tuning.backoff_max_ms = 1;
 	serve('a', false);
 	rig.origin[0].timeout_ms = 150;
 	ask_true(1);
 	fake_set_cookie(fake, 0);
-	while (once()->status != 0)
+	while (once()->status != 0) {
 		assert_true(++lost < 5);
+		server()->strike_ms -= apart_ms;
+	}
 	ask_true(1);
 	stop();
+}
+
+static void test_cookies_are_gone_without_tcp(void **state)
+{
+	(void)state;
+	gone_without_tcp(0);
+}
+
+static void test_cookies_are_gone_from_the_idle(void **state)
+{
+	(void)state;
+	gone_without_tcp(rig.origins->tuning.forget_ms - 1);
 }
 
 /* A forger makes nobody believe that they are gone. */
@@ -514,8 +533,10 @@ int main(void)
 		TEST(cookies_of_others),
 		TEST(cookies_of_others_without_tcp),
 		TEST(cookies_of_some),
+		TEST(cookies_of_some_without_tcp),
 		TEST(cookies_are_gone),
 		TEST(cookies_are_gone_without_tcp),
+		TEST(cookies_are_gone_from_the_idle),
 		TEST(forger_cannot_end_cookies),
 		TEST(options_are_refused),
 		TEST(options_are_refused_without_tcp),

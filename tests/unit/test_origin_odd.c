@@ -22,6 +22,33 @@ static int setup(void **state)
 	return 0;
 }
 
+/* A first try that takes all the time there is leaves none for TCP. */
+static void odd_without_time(enum fake_habit habit)
+{
+	int lost = 0;
+
+	rig.origins->tuning.total_ms = 400;
+	serve('a', true);
+	rig.origin[0].timeout_ms = 400;
+	fake_set(fake, habit);
+	while (once()->status != 0)
+		assert_true(++lost < 5);
+	ask_true(1);
+	stop();
+}
+
+static void test_cookies_of_others_without_time(void **state)
+{
+	(void)state;
+	odd_without_time(FAKE_OTHERS_COOKIE);
+}
+
+static void test_folds_without_time(void **state)
+{
+	(void)state;
+	odd_without_time(FAKE_FOLDS);
+}
+
 /*
  * After a standstill, its last socket is closed as it is forgotten: here, one
  * that is given up with its only question.
@@ -51,6 +78,8 @@ int main(void)
 {
 	sigset_t pipe;
 	const struct CMUnitTest tests[] = {
+		TEST(cookies_of_others_without_time),
+		TEST(folds_without_time),
 		TEST(forgotten_while_closing),
 	};
 

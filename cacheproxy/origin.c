@@ -353,7 +353,7 @@ static bool ask_otherwise(struct origin_ask *ask)
 
 	ask->bad_cookie = false;
 	if (bad_cookie && ask->cookie_again) {
-		if (prove(ask))
+		if (!origin_guard_refused(ask) && prove(ask))
 			return true;
 		bad_cookie = false;
 		if (!origin_guard_plain(ask))

@@ -80,7 +80,7 @@ bool origin_guard_plain(struct origin_ask *ask)
 {
 	struct server *server = by_udp(ask);
 
-	if (server == NULL || (server->spared & ORIGIN_COOKIE) != 0)
+	if (server == NULL)
 		return false;
 	excuse(server, ORIGIN_COOKIE);
 	spare(server, ORIGIN_COOKIE);
@@ -120,6 +120,14 @@ void origin_guard_doubted(struct origin_ask *ask)
 {
 	if ((ask->doubt & ORIGIN_COOKIE) != 0 && strike(ask->server))
 		(void)origin_guard_plain(ask);
+}
+
+bool origin_guard_refused(struct origin_ask *ask)
+{
+	struct server *server = by_udp(ask);
+
+	ask->doubt |= ORIGIN_COOKIE;
+	return server != NULL && strike(server);
 }
 
 bool origin_guard_spare(struct origin_ask *ask, uint8_t rcode)

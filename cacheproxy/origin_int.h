@@ -373,7 +373,12 @@ enum origin_drop origin_guard_check(struct origin_ask *ask, const uint8_t *msg,
 void origin_guard_doubted(struct origin_ask *ask);
 /* TCP could not say whether the doubt was right. */
 void origin_guard_unproven(struct origin_ask *ask);
-/* True: its cookies are of no use, and it may be asked without. */
+/*
+ * BADCOOKIE again, to what it said itself.  True: that is how it is, also if
+ * TCP would answer.
+ */
+bool origin_guard_refused(struct origin_ask *ask);
+/* Its cookies are of no use: they are left out.  False: no memory. */
 bool origin_guard_plain(struct origin_ask *ask);
 /* True: it may be the option that the server refused; ask without it. */
 bool origin_guard_spare(struct origin_ask *ask, uint8_t rcode);

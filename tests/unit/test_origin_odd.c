@@ -22,6 +22,35 @@ static int setup(void **state)
 	return 0;
 }
 
+/* BADCOOKIE to many at once, and TCP is closed. */
+static void test_bad_cookies_without_tcp(void **state)
+{
+	(void)state;
+	serve('a', false);
+	fake_set(fake, FAKE_BAD_ALWAYS);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(rig_ask(&rig), 0);
+	rig_run(&rig, 8000);
+	for (size_t i = 0; i < rig.asked; i++)
+		assert_int_equal(rig.outcome[i].status, 0);
+	assert_int_equal(stats().failures, 0);
+	stop();
+}
+
+/* Three tries for each question are too many, even where TCP is open. */
+static void test_bad_cookie_always(void **state)
+{
+	(void)state;
+	serve('a', true);
+	fake_set(fake, FAKE_BAD_ALWAYS);
+	for (int i = 0; i < 3; i++)
+		ask_true(3);
+	ask_true(1);
+	assert_int_equal(fake_cookie_n(fake), 0);
+	assert_int_equal(rig_stats(&rig, 0, CONFIG_TCP).sent, 2);
+	stop();
+}
+
 /* A first try that takes all the time there is leaves none for TCP. */
 static void odd_without_time(enum fake_habit habit)
 {
@@ -78,8 +107,8 @@ int main(void)
 {
 	sigset_t pipe;
 	const struct CMUnitTest tests[] = {
-		TEST(cookies_of_others_without_time),
-		TEST(folds_without_time),
+		TEST(bad_cookies_without_tcp),	      TEST(bad_cookie_always),
+		TEST(cookies_of_others_without_time), TEST(folds_without_time),
 		TEST(forgotten_while_closing),
 	};
 

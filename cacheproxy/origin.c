@@ -430,8 +430,8 @@ static bool is_stuck(const struct origin_ask *ask, struct conn *conn)
 
 /*
  * An answer may still come, and shall not be taken for a guess: so each gives
- * one unknown ID free.  A socket that has given as many as it may take guesses
- * is at its end.
+ * one unknown ID free.  A socket that has given as many as it may take guesses,
+ * used up or not, gives no more and is at its end.
  */
 static void note_late(struct lane *lane)
 {
@@ -440,9 +440,10 @@ static void note_late(struct lane *lane)
 		return;
 	}
 	uint32_t most = lane->server->origins->tuning.forged_max;
-	if (lane->late < most)
-		lane->late++;
-	if (lane->late == most)
+	if (lane->n_credits == most)
+		return;
+	lane->late++;
+	if (++lane->n_credits == most)
 		origin_udp_retire((struct sock *)(void *)lane);
 }
 

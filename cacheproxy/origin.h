@@ -29,7 +29,8 @@
  * datagrams a socket is given up and its questions are asked by TCP or, where
  * that is closed, by one more socket; a second time, those without a cookie
  * end.  So a question can be guessed at 32 times in each of its sockets: one,
- * two if a datagram was lost, and one more without TCP.
+ * two if a datagram was lost, and one more without TCP.  Each answer that did
+ * not come in time gives a socket one guess more, 32 at most.
  *
  * Cookies are for UDP alone: TCP's sequence numbers do what they do, TLS and
  * TSIG more.  Questions that are signed have neither cookie nor mixed case.

@@ -159,9 +159,9 @@ struct lane {
 	struct server *server;
 	struct origin_ask *slot[ORIGIN_SLOTS];
 	uint32_t n;
-	uint32_t late; /* given up: their answers may still come; of a socket at
-			  most as many as 'forged' may be */
-	bool stream;   /* struct conn; otherwise struct sock */
+	uint32_t late;	    /* given up: their answers may still come */
+	uint32_t n_credits; /* of a socket: how many were so, ever */
+	bool stream;	    /* struct conn; otherwise struct sock */
 	bool closed;
 	bool draining;	  /* no new questions; closes when empty */
 	uint32_t forged;  /* datagrams that were none of ours */

@@ -186,6 +186,48 @@ static void test_flood_of_many(void **state)
 	stop();
 }
 
+/* An ID that is nobody's: true if it is not held against the socket. */
+static bool is_free(struct sock *sock)
+{
+	uint8_t msg[12] = { 0, 0, 0x80 };
+	uint64_t dropped = stats().dropped[ORIGIN_DROP_ID];
+
+	assert_int_equal(sock->lane.n, 0);
+	origin_lane_message(&sock->lane, msg, sizeof(msg), uv_hrtime());
+	return stats().dropped[ORIGIN_DROP_ID] == dropped;
+}
+
+/* A guess for each answer that may be late: not more in all than others. */
+static void test_guesses_at_late_answers(void **state)
+{
+	struct {
+		const struct sock *sock;
+		uint32_t asked, n;
+	} seen[ORIGIN_UDP_POOL] = { { NULL, 0, 0 } };
+
+	(void)state;
+	rig.origins->tuning.forged_max = 4;
+	serve('a', true);
+	rig.origin[0].timeout_ms = 20;
+	fake_set(fake, FAKE_LOSES_FIRST);
+	for (unsigned i = 0; i < 10 * ORIGIN_UDP_POOL; i++) {
+		(void)once();
+		for (unsigned at = 0; at < ORIGIN_UDP_POOL; at++) {
+			struct sock *sock = server()->pool[at];
+			if (sock != seen[at].sock ||
+			    (sock != NULL && sock->asked < seen[at].asked))
+				seen[at].n = 0;
+			seen[at].sock = sock;
+			seen[at].asked = sock != NULL ? sock->asked : 0;
+			if (sock == NULL || sock->lane.late == 0)
+				continue;
+			assert_true(is_free(sock));
+			assert_in_range(++seen[at].n, 1, 4);
+		}
+	}
+	stop();
+}
+
 /* -- cookies */
 
 static void test_cookie_is_sent_back(void **state)
@@ -526,6 +568,7 @@ int main(void)
 		TEST(flood_without_tcp),
 		TEST(flood_without_tcp_but_a_cookie),
 		TEST(flood_of_many),
+		TEST(guesses_at_late_answers),
 		TEST(cookie_is_sent_back),
 		TEST(each_server_its_cookie),
 		TEST(bad_cookie),

@@ -205,8 +205,8 @@ static int send_next(struct origin_ask *ask)
 	return ask->error != 0 ? ask->error : -ETIMEDOUT;
 }
 
-/* Asks the same server by TCP, where a stranger has no say. */
-static bool prove(struct origin_ask *ask)
+/* TCP at the same place, unless it has just failed; else NULL. */
+static struct server *by_tcp(const struct origin_ask *ask)
 {
 	struct origins *origins = ask->origins;
 	struct server *server = origin_server_find(
@@ -214,6 +214,16 @@ static bool prove(struct origin_ask *ask)
 
 	if (server == NULL || origins->closing ||
 	    uv_now(origins->loop) < server->due_ms)
+		return NULL;
+	return server;
+}
+
+/* Asks the same server by TCP, where a stranger has no say. */
+static bool prove(struct origin_ask *ask)
+{
+	struct server *server = by_tcp(ask);
+
+	if (server == NULL)
 		return false;
 	ask->proof = true;
 	ask->again = false;
@@ -255,6 +265,18 @@ void origin_ask_failed(struct origin_ask *ask, int rc)
 	rc = send_next(ask);
 	if (rc != 0)
 		finish_failed(ask, rc);
+}
+
+void origin_ask_cut(struct origin_ask *ask)
+{
+	struct lane *lane = ask->lane;
+
+	/* Else it is waited for what is better, as always. */
+	if (ask->again || by_tcp(ask) == NULL)
+		return;
+	origin_lane_remove(ask);
+	if (!prove(ask) && !resume(ask, lane))
+		origin_ask_failed(ask, -EBADMSG);
 }
 
 /* Others guess at 'ask': once it is asked otherwise, then given up. */

@@ -273,6 +273,11 @@ struct origins {
 /* A valid answer for 'ask', which is out of its lane already. */
 void origin_ask_answered(struct origin_ask *ask, const uint8_t *msg, size_t n,
 			 uint64_t now_ns);
+/*
+ * A datagram for 'ask' was cut, and dropped as it has no cookie.  Whether it
+ * was true or forged, TCP is no worse a place to ask.
+ */
+void origin_ask_cut(struct origin_ask *ask);
 /* The try failed with 'rc'; 'ask' is in no lane. */
 void origin_ask_failed(struct origin_ask *ask, int rc);
 /* Tries again, or elsewhere, for all whose lane failed. */

@@ -8,6 +8,7 @@
 #include "cacheproxy/wire.h"
 
 #define FLAG_QR 0x80u
+#define FLAG_TC 0x02u
 #define OPT_N	11u
 
 int origin_octets_add(struct octets *octets, const uint8_t *p, size_t n,
@@ -188,6 +189,11 @@ bool origin_lane_message(struct lane *lane, uint8_t *msg, size_t n,
 		return true;
 	}
 	ask->error = -EBADMSG;
+	bool no_cookie =
+		why == ORIGIN_DROP_NO_COOKIE || why == ORIGIN_DROP_COOKIE;
+	if (no_cookie && (msg[2] & FLAG_TC) != 0)
+		origin_ask_cut(
+			ask); /* first: it may be in no lane after this */
 	origin_lane_dropped(lane, why);
 	if (!lane->stream)
 		return true; /* forged, maybe: the true one may still come */

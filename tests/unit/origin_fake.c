@@ -271,7 +271,9 @@ static size_t forge(struct fake *fake, const uint8_t *q, size_t n, uint8_t *out)
 {
 	size_t size = answer(q, n, NXDOMAIN, out);
 
-	if (fake->habit == FAKE_NO_COOKIE)
+	if (fake->habit == FAKE_CUT_NO_COOKIE)
+		out[2] |= 2;
+	if (fake->habit == FAKE_NO_COOKIE || fake->habit == FAKE_CUT_NO_COOKIE)
 		return size;
 	if (fake->habit == FAKE_LONG_COOKIE)
 		return add_cookie(fake, q, n, LONG, out, size);

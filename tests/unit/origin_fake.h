@@ -22,6 +22,7 @@ enum fake_habit {
 	FAKE_NO_COOKIE,
 	FAKE_WRONG_COOKIE,
 	FAKE_LONG_COOKIE,   /* ours is right, what follows is 33 octets */
+	FAKE_CUT_NO_COOKIE, /* with TC */
 	FAKE_OTHER_PORT,    /* right in all but where it comes from */
 	FAKE_OTHER_ADDRESS, /* 127.0.0.2 */
 	FAKE_RUBBISH,	    /* the right question, and no records behind */

@@ -365,6 +365,40 @@ static void test_cookies_are_gone(void **state)
 	stop();
 }
 
+/* A forger gains nothing by that, and where TCP is closed nothing is lost. */
+static void forged_cut(bool tcp)
+{
+	rig.origins->tuning.backoff_ms = 1;
+	rig.origins->tuning.backoff_max_ms = 1;
+	serve('a', tcp);
+	ask_true(1);
+	fake_set(fake, FAKE_CUT_NO_COOKIE);
+	for (int i = 0; i < 20; i++) {
+		rig_sleep(&rig, 3);
+		struct outcome *outcome = once();
+		assert_int_equal(outcome->status, 0);
+		assert_int_equal(outcome->rcode, 0);
+	}
+	assert_int_equal(rig_stats(&rig, 0, CONFIG_TCP).answered, tcp ? 20 : 0);
+	assert_int_equal(stats().timeouts, 0);
+	assert_int_equal(stats().failures, 0);
+	assert_int_equal(server()->shown & ORIGIN_COOKIE, ORIGIN_COOKIE);
+	assert_int_equal(server()->spared, 0);
+	stop();
+}
+
+static void test_forged_cut(void **state)
+{
+	(void)state;
+	forged_cut(true);
+}
+
+static void test_forged_cut_without_tcp(void **state)
+{
+	(void)state;
+	forged_cut(false);
+}
+
 /* The same where TCP is closed: a few questions later, however rare. */
 static void gone_without_tcp(uint64_t apart_ms)
 {
@@ -578,6 +612,8 @@ int main(void)
 		TEST(cookies_of_some),
 		TEST(cookies_of_some_without_tcp),
 		TEST(cookies_are_gone),
+		TEST(forged_cut),
+		TEST(forged_cut_without_tcp),
 		TEST(cookies_are_gone_without_tcp),
 		TEST(cookies_are_gone_from_the_idle),
 		TEST(forger_cannot_end_cookies),

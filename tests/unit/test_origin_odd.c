@@ -51,6 +51,21 @@ static void test_bad_cookie_always(void **state)
 	stop();
 }
 
+/* An answer that was cut is no reason to wait for a better one. */
+static void test_cookies_are_gone_and_cut(void **state)
+{
+	(void)state;
+	serve('a', true);
+	ask_true(1);
+	fake_set(fake, FAKE_CUT);
+	fake_set_cookie(fake, 0);
+	ask_true(2);
+	assert_int_equal(stats().dropped[ORIGIN_DROP_NO_COOKIE], 1);
+	assert_int_equal(stats().timeouts, 0);
+	assert_int_equal(server()->shown & ORIGIN_COOKIE, 0);
+	stop();
+}
+
 /* A first try that takes all the time there is leaves none for TCP. */
 static void odd_without_time(enum fake_habit habit)
 {
@@ -107,8 +122,11 @@ int main(void)
 {
 	sigset_t pipe;
 	const struct CMUnitTest tests[] = {
-		TEST(bad_cookies_without_tcp),	      TEST(bad_cookie_always),
-		TEST(cookies_of_others_without_time), TEST(folds_without_time),
+		TEST(bad_cookies_without_tcp),
+		TEST(bad_cookie_always),
+		TEST(cookies_are_gone_and_cut),
+		TEST(cookies_of_others_without_time),
+		TEST(folds_without_time),
 		TEST(forgotten_while_closing),
 	};
 

@@ -93,6 +93,37 @@ static void test_folds_without_time(void **state)
 	odd_without_time(FAKE_FOLDS);
 }
 
+/* Losses together are one: they say nothing about options. */
+static void test_losses_are_no_silence(void **state)
+{
+	(void)state;
+	serve('a', true);
+	fake_set(fake, FAKE_LOSES_FIRST);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(rig_ask(&rig), 0);
+	rig_run(&rig, 8000);
+	assert_int_equal(stats().timeouts, 5);
+	fake_set(fake, FAKE_GOOD);
+	ask_true(1);
+	assert_int_equal(fake_cookie_n(fake), 8);
+	stop();
+}
+
+/* It folds as well, as is known already. */
+static void test_silence_of_one_that_folds(void **state)
+{
+	(void)state;
+	serve(0, true);
+	fake_set(fake, FAKE_FOLDS);
+	ask_true(2);
+	assert_int_equal(server()->spared, ORIGIN_CASE);
+	fake_set(fake, FAKE_MUTE_OPTIONS);
+	for (int i = 0; i < 3; i++)
+		ask_true(2);
+	ask_true(1);
+	stop();
+}
+
 /*
  * After a standstill, its last socket is closed as it is forgotten: here, one
  * that is given up with its only question.
@@ -127,6 +158,8 @@ int main(void)
 		TEST(cookies_are_gone_and_cut),
 		TEST(cookies_of_others_without_time),
 		TEST(folds_without_time),
+		TEST(losses_are_no_silence),
+		TEST(silence_of_one_that_folds),
 		TEST(forgotten_while_closing),
 	};
 

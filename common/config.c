@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "common/config_int.h"
 
 /* A finding about the whole text, if the caller has room for one. */
@@ -76,6 +79,8 @@ int config_parse(const char *file, const char *text, size_t n,
 		rc = text_load(file, (struct slice){ text, n }, &found, configp,
 			       &err);
 	free(found.offsets);
+	if (rc == 0)
+		(*configp)->hash = XXH64(text, n, 0);
 	if (rc == -ENOMEM)
 		err_set(&err, 0, "", "no memory");
 	*n_errs = found.n;

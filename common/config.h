@@ -21,6 +21,7 @@
 #define CONFIG_ZONES_MAX    1000000u
 #define CONFIG_SOCKET_MAX   107u  /* octets of a unix socket's path */
 #define CONFIG_CHOICE_MAX   1024u /* addresses of a family behind a hostname */
+#define CONFIG_ELSE_MAX	    8u	  /* hostnames that stand in for each other */
 #define CONFIG_NS_MAX	    13u
 #define CONFIG_NOTIFY_MAX   16u	  /* addresses to listen on for NOTIFY */
 #define CONFIG_NOTIFY_PORT  5399u /* beside named's own port */
@@ -28,6 +29,7 @@
 #define CONFIG_METRICS_PORT 5398u
 #define CONFIG_NONE	    UINT32_MAX /* no service, no POP */
 
+#define CONFIG_JOURNAL_LEAST   (1 << 20) /* octets, if there is one */
 #define CONFIG_STATE_DIRECTORY "/var/lib/bind/nearzone" /* the default */
 
 enum config_transport { CONFIG_TCP, CONFIG_UDP, CONFIG_TLS };
@@ -80,6 +82,8 @@ enum config_probe {
 	CONFIG_HTTPS,
 };
 
+#define CONFIG_FAILBACK_AUTO 0 /* of "failback" */
+
 /* How a server is tested, and what its load means. */
 struct config_service {
 	const char *id;
@@ -103,6 +107,16 @@ struct config_pop {
 	bool located;
 	double latitude, longitude; /* degrees, if located */
 	const char *probe;	    /* node that measures there; NULL: any */
+	uint32_t near; /* index of the POP whose measurements hold here; its
+			  own if there is none */
+};
+
+/* A time at which a server gets nothing: UTC. */
+struct config_window {
+	uint8_t days;	      /* bits, 1 << 0 is Sunday; 0: once */
+	uint16_t from_min;    /* of the day */
+	uint16_t minutes;     /* 1..1440 */
+	int64_t from_s, to_s; /* once: Unix time */
 };
 
 struct config_server {
@@ -112,8 +126,17 @@ struct config_server {
 	uint32_t capacity; /* in the metric of its services; 0: no limit */
 	size_t n_addresses;
 	const struct sockaddr_storage *addresses; /* port 0 */
-	size_t n_services;	  /* 0: all that hostnames ask of it */
-	const uint32_t *services; /* indices */
+	const struct dname *alias; /* instead of addresses, or NULL */
+	size_t n_services;	   /* 0: all that hostnames ask of it */
+	const uint32_t *services;  /* indices */
+	uint8_t shed_pct;	   /* of the capacity */
+	bool failback_manual;
+	bool is_needed; /* by another one */
+	uint32_t slow_start_ms;
+	size_t n_needs;
+	const uint32_t *needs; /* indices of servers */
+	size_t n_windows;
+	const struct config_window *windows;
 };
 
 enum config_fail {
@@ -125,7 +148,39 @@ enum config_fail {
 };
 
 /* In the order in which they are used. */
-enum config_tier { CONFIG_PRIMARY, CONFIG_BACKUP, CONFIG_HIDDEN, CONFIG_TIERS };
+enum config_tier {
+	CONFIG_PRIMARY,
+	CONFIG_NEXT,
+	CONFIG_BACKUP,
+	CONFIG_HIDDEN,
+	CONFIG_TIERS
+};
+
+/* What a value that is not known counts as in a comparison. */
+enum config_unknown {
+	CONFIG_UNKNOWN_WORST,
+	CONFIG_UNKNOWN_MEAN,
+	CONFIG_UNKNOWN_BEST
+};
+
+enum config_order { CONFIG_ORDER_RANDOM, CONFIG_ORDER_COST };
+
+enum config_persist {
+	CONFIG_PERSIST_HASH,
+	CONFIG_PERSIST_TABLE,
+	CONFIG_PERSIST_NAME
+};
+
+enum config_health { CONFIG_HEALTH_SERVERS, CONFIG_HEALTH_TIER };
+
+/* Of the kinds of values that make up a cost. */
+struct config_weigh {
+	float latency;	 /* a millisecond */
+	float load;	 /* a unit of the metric */
+	float loss;	 /* a per cent */
+	float bandwidth; /* a per cent */
+	enum config_unknown unknown;
+};
 
 /* A name whose A and AAAA records are decided per client. */
 struct config_hostname {
@@ -136,8 +191,19 @@ struct config_hostname {
 	const uint32_t *servers[CONFIG_TIERS]; /* indices into servers */
 	uint8_t answers;		       /* 1..16 */
 	uint32_t ttl_s;
-	double weigh_latency, weigh_load, weigh_loss, weigh_bandwidth;
-	uint32_t persist_s; /* 0: not at all */
+	struct config_weigh weigh;
+	float tolerance;  /* 0.1: what is worse by 10 % is as good */
+	uint32_t explore; /* one answer in so many; 0: none */
+	float min_up;	  /* share of weight, 0..1 */
+	enum config_order order;
+	uint32_t otherwise;	    /* index of a hostname, or CONFIG_NONE */
+	uint32_t ttl_min_s;	    /* ttl_s: it does not follow the state */
+	uint32_t persist_s;	    /* 0: not at all */
+	uint32_t persist_refresh_s; /* UINT32_MAX: never */
+	enum config_persist persist_by;
+	bool dry_run;
+	bool one_server; /* all addresses of an answer are one's */
+	enum config_health health;
 	enum config_fail fail;
 	bool ecs; /* believe the client's subnet option */
 	unsigned long line;
@@ -157,11 +223,17 @@ struct config_domain {
 struct config {
 	char *file;	 /* as given to config_load() */
 	uint64_t serial; /* the document's own "serial" */
+	uint64_t hash;	 /* of the document's octets: XXH64, seed 0 */
 	uint64_t cache_size_bytes;
 	uint32_t snapshot_s; /* between snapshots of the cache; 0: none */
 	const char *state_directory;
 	const char *control_socket;
-	uint32_t waiters_max; /* clients waiting for origins at one time */
+	uint32_t waiters_max;	/* clients waiting for origins at one time */
+	uint32_t groups_max;	/* rows of the latency table */
+	uint32_t clients_max;	/* entries of the table of clients */
+	uint64_t journal_bytes; /* of both its files; 0: none */
+	uint32_t journal_decisions; /* one of so many is kept; 0: none */
+	uint32_t journal_age_s;	    /* older ones are dropped; 0: by size */
 	size_t n_zones;
 	const struct config_zone *zones; /* in the file's order */
 	uint32_t feed_rows;		 /* rows of one batch of the side-car */
@@ -170,6 +242,8 @@ struct config {
 	struct sockaddr_storage notify[CONFIG_NOTIFY_MAX]; /* with the port */
 	size_t n_metrics; /* 0: nobody can scrape metrics */
 	struct sockaddr_storage metrics[CONFIG_METRICS_MAX]; /* with the port */
+	/* how long measured values hold */
+	uint32_t latency_age_ms, loss_age_ms, bandwidth_age_ms, load_age_ms;
 	size_t n_services;
 	const struct config_service *services; /* sorted by id, as strcmp */
 	size_t n_pops;

@@ -320,6 +320,20 @@ static int cache_built(struct config_builder *b, const struct config_value *v)
 			 &b->config->state_directory);
 }
 
+static void journal_built(struct config_check *c, const struct config_value *v)
+{
+	struct config *config = c->builder->config;
+	const struct config_value *size = &v[JOURNAL_KEY_SIZE];
+
+	if (size->ok && size->n > 0 && size->n < CONFIG_JOURNAL_LEAST)
+		config_find(c, size->node,
+			    "\"size\" is too small, want 0B (none) or at "
+			    "least 1MiB");
+	config->journal_bytes = (uint64_t)size->n;
+	config->journal_decisions = (uint32_t)v[JOURNAL_KEY_DECISIONS].n;
+	config->journal_age_s = seconds(&v[JOURNAL_KEY_AGE]);
+}
+
 void config_built(struct config_check *c, enum schema_block_id id,
 		  uint32_t node, const struct config_value *v, bool clean)
 {
@@ -340,6 +354,11 @@ void config_built(struct config_check *c, enum schema_block_id id,
 		return;
 	case SCHEMA_LIMITS:
 		b->config->waiters_max = (uint32_t)v[LIMITS_WAITERS].n;
+		b->config->groups_max = (uint32_t)v[LIMITS_GROUPS].n;
+		b->config->clients_max = (uint32_t)v[LIMITS_CLIENTS].n;
+		return;
+	case SCHEMA_JOURNAL:
+		journal_built(c, v);
 		return;
 	case SCHEMA_ZONE:
 		c->rc = zone_built(c, node, v, clean);

@@ -188,7 +188,11 @@ struct config_traffic {
 	/* the blocks that ended last */
 	uint16_t status;
 	struct slice body;
-	double weigh[4];
+	struct config_weigh weigh;
+	struct slice *pop_near;	  /* of each POP; p NULL: none */
+	struct dname *else_names; /* of each hostname; n 0: none */
+	uint32_t *pop_nodes;
+	uint32_t latency_age_ms, loss_age_ms, bandwidth_age_ms, load_age_ms;
 };
 
 /* Room for so many; 0 or -ENOMEM. */
@@ -196,6 +200,11 @@ int config_traffic_init(struct config_traffic *t, struct config_arena **arena,
 			const struct jsontext *json);
 int config_traffic_refs(struct config_traffic *t, struct config_check *c);
 void config_traffic_fini(struct config_traffic *t);
+
+/* Shared by the two files of it: keys of the tiers; order, by octets. */
+extern const char *const config_tier_keys[CONFIG_TIERS];
+int config_address_order(const struct sockaddr_storage *a,
+			 const struct sockaddr_storage *b);
 
 /* As config_built(), for blocks of ours; false: it is none. */
 bool config_traffic_built(struct config_check *c, struct config_traffic *t,

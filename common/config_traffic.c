@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/units.h"
+#include "common/window.h"
 
 static uint32_t seconds(const struct config_value *v)
 {
@@ -46,6 +47,9 @@ int config_traffic_init(struct config_traffic *t, struct config_arena **arena,
 
 	t->arena = arena;
 	t->pops = config_arena_alloc(arena, (n_pops + 1) * sizeof(*t->pops));
+	t->pop_nodes = calloc(n_pops + 1, sizeof(*t->pop_nodes));
+	t->pop_near = calloc(n_pops + 1, sizeof(*t->pop_near));
+	t->else_names = calloc(n_hostnames + 1, sizeof(*t->else_names));
 	t->hostnames = config_arena_alloc(arena, (n_hostnames + 1) *
 							 sizeof(*t->hostnames));
 	t->domains = config_arena_alloc(arena,
@@ -56,7 +60,9 @@ int config_traffic_init(struct config_traffic *t, struct config_arena **arena,
 	t->domain_nodes = calloc(n_domains + 1, sizeof(*t->domain_nodes));
 	if (t->pops == NULL || t->hostnames == NULL || t->domains == NULL ||
 	    t->hostname_names == NULL || t->domain_names == NULL ||
-	    t->hostname_nodes == NULL || t->domain_nodes == NULL)
+	    t->hostname_nodes == NULL || t->domain_nodes == NULL ||
+	    t->pop_nodes == NULL || t->pop_near == NULL ||
+	    t->else_names == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -79,6 +85,9 @@ void config_traffic_fini(struct config_traffic *t)
 	free(t->domain_names);
 	free(t->hostname_nodes);
 	free(t->domain_nodes);
+	free(t->pop_nodes);
+	free(t->pop_near);
+	free(t->else_names);
 	free(t->seen);
 	config_arena_free(t->scratch);
 }
@@ -227,8 +236,14 @@ static void service_built(struct config_check *c, struct config_traffic *t,
 static void pop_built(struct config_check *c, struct config_traffic *t,
 		      uint32_t node, const struct config_value *v)
 {
-	struct config_pop *pop = &t->pops[t->n_pops++];
+	size_t at = t->n_pops++;
+	struct config_pop *pop = &t->pops[at];
 	const struct config_value *where = &v[POP_LOCATION];
+
+	t->pop_nodes[at] = node;
+	pop->near = (uint32_t)at;
+	if (v[POP_NEAR].given && v[POP_NEAR].ok) /* see pop_end() */
+		t->pop_near[at] = slice_of(text_keep(c, t, v[POP_NEAR].text));
 
 	pop->id = text_keep(c, t, c->json->nodes[node].key);
 	if (v[POP_PROBE].given && v[POP_PROBE].ok)
@@ -240,7 +255,7 @@ static void pop_built(struct config_check *c, struct config_traffic *t,
 	}
 }
 
-static int address_order(const struct sockaddr_storage *a,
+int config_address_order(const struct sockaddr_storage *a,
 			 const struct sockaddr_storage *b)
 {
 	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
@@ -277,8 +292,8 @@ static void spellings_check(struct config_check *c,
 {
 	for (size_t i = 1; i < s->n_addresses; i++) {
 		size_t k = 0;
-		while (k < i &&
-		       address_order(&s->addresses[k], &s->addresses[i]) != 0)
+		while (k < i && config_address_order(&s->addresses[k],
+						     &s->addresses[i]) != 0)
 			k++;
 		if (k < i)
 			same_find(c, "addresses", list, i, k);
@@ -304,6 +319,64 @@ static void addresses_keep(struct config_check *c, struct config_traffic *t,
 	spellings_check(c, s, list);
 }
 
+static void alias_keep(struct config_check *c, struct config_traffic *t,
+		       struct config_server *s, const struct config_value *v)
+{
+	if (!v->given)
+		return;
+	struct dname *name = config_arena_alloc(t->arena, sizeof(*name));
+	if (name == NULL)
+		c->rc = -ENOMEM;
+	else
+		(void)dname_parse(v->text, name);
+	s->alias = name;
+}
+
+static void windows_keep(struct config_check *c, struct config_traffic *t,
+			 struct config_server *s,
+			 const struct config_value *list)
+{
+	if (list->count == 0)
+		return;
+	struct config_window *made =
+		config_arena_alloc(t->arena, list->count * sizeof(*made));
+	if (made == NULL) {
+		c->rc = -ENOMEM;
+		return;
+	}
+	for (size_t i = 0; i < list->count; i++)
+		(void)window_parse(c->elements[list->first + i].text, &made[i]);
+	s->windows = made;
+	s->n_windows = list->count;
+}
+
+/* What must hold between the keys of a server; true if it does. */
+static bool server_check(struct config_check *c, uint32_t node,
+			 const struct config_value *v)
+{
+	const struct config_value *windows = &v[SERVER_MAINTENANCE];
+	size_t before = c->found.total;
+	struct config_window made;
+	char shown[CONFIG_SHOW_MAX];
+
+	if (v[SERVER_ADDRESSES].given == v[SERVER_ALIAS].given)
+		config_find(c, node,
+			    v[SERVER_ALIAS].given
+				    ? "\"alias\" is instead of \"addresses\""
+				    : "missing key \"addresses\" (or "
+				      "\"alias\")");
+	for (size_t i = 0; windows->ok && i < windows->count; i++) {
+		const struct config_value *e = &c->elements[windows->first + i];
+		if (window_parse(e->text, &made) != 0)
+			config_find(c, e->node,
+				    "%s: want \"Sun 02:00-04:00\", \"daily "
+				    "23:30-00:30\" or "
+				    "\"2026-12-01T02:00/2026-12-01T04:00\"",
+				    config_quote(e->text, shown));
+	}
+	return c->found.total == before;
+}
+
 /* Called before its POP is built: that will be number t->n_pops. */
 static void server_built(struct config_check *c, struct config_traffic *t,
 			 uint32_t node, const struct config_value *v,
@@ -319,7 +392,7 @@ static void server_built(struct config_check *c, struct config_traffic *t,
 			    (unsigned)c->json->nodes[first->node].line);
 		return;
 	}
-	if (first == NULL || !clean)
+	if (!server_check(c, node, v) || first == NULL || !clean)
 		return;
 	struct config_server *s = &t->servers[first - c->servers.all];
 	s->id = text_keep(c, t, id);
@@ -329,15 +402,23 @@ static void server_built(struct config_check *c, struct config_traffic *t,
 		v[SERVER_CAPACITY].given ? (uint32_t)v[SERVER_CAPACITY].n : 0;
 	s->n_services = v[SERVER_SERVICES].count;
 	s->services = indices_keep(c, t, &c->services, &v[SERVER_SERVICES]);
-	addresses_keep(c, t, s, &v[SERVER_ADDRESSES]);
+	s->shed_pct = (uint8_t)v[SERVER_SHED].n;
+	s->slow_start_ms = (uint32_t)v[SERVER_SLOW_START].n;
+	s->failback_manual = v[SERVER_FAILBACK].n != CONFIG_FAILBACK_AUTO;
+	s->n_needs = v[SERVER_NEEDS].count;
+	s->needs = indices_keep(c, t, &c->servers, &v[SERVER_NEEDS]);
+	alias_keep(c, t, s, &v[SERVER_ALIAS]);
+	windows_keep(c, t, s, &v[SERVER_MAINTENANCE]);
+	if (v[SERVER_ADDRESSES].given)
+		addresses_keep(c, t, s, &v[SERVER_ADDRESSES]);
 }
 
 /* -- hostnames ----------------------------------------------------------- */
 
-static const int tier_keys[CONFIG_TIERS] = { HOSTNAME_SERVERS, HOSTNAME_BACKUP,
-					     HOSTNAME_HIDDEN };
-static const char *const tier_names[CONFIG_TIERS] = { "servers", "backup",
-						      "hidden" };
+static const int tier_keys[CONFIG_TIERS] = { HOSTNAME_SERVERS, HOSTNAME_NEXT,
+					     HOSTNAME_BACKUP, HOSTNAME_HIDDEN };
+const char *const config_tier_keys[CONFIG_TIERS] = { "servers", "next",
+						     "backup", "hidden" };
 
 /* A server that is named in two of a hostname's lists. */
 static void disjoint_check(struct config_check *c, struct config_traffic *t,
@@ -354,10 +435,10 @@ static void disjoint_check(struct config_check *c, struct config_traffic *t,
 				&t->seen[ref_index(&c->servers, e->text)];
 			uint32_t mark = t->turn * CONFIG_TIERS + (uint32_t)tier;
 			if (*seen >= t->turn * CONFIG_TIERS && *seen < mark)
-				config_find(c, e->node,
-					    "%s is in \"%s\" already",
-					    config_quote(e->text, shown),
-					    tier_names[*seen % CONFIG_TIERS]);
+				config_find(
+					c, e->node, "%s is in \"%s\" already",
+					config_quote(e->text, shown),
+					config_tier_keys[*seen % CONFIG_TIERS]);
 			*seen = mark;
 		}
 	}
@@ -377,14 +458,34 @@ static void hostname_keep(struct config_check *c, struct config_traffic *t,
 	}
 	h->answers = (uint8_t)v[HOSTNAME_ANSWERS].n;
 	h->ttl_s = seconds(&v[HOSTNAME_TTL]);
-	h->weigh_latency = t->weigh[WEIGH_LATENCY];
-	h->weigh_load = t->weigh[WEIGH_LOAD];
-	h->weigh_loss = t->weigh[WEIGH_LOSS];
-	h->weigh_bandwidth = t->weigh[WEIGH_BANDWIDTH];
+	h->weigh = t->weigh;
+	h->tolerance = (float)v[HOSTNAME_TOLERANCE].d / 100;
+	h->explore = (uint32_t)v[HOSTNAME_EXPLORE].n;
+	h->min_up = (float)v[HOSTNAME_MIN_UP].d / 100;
+	h->order = (enum config_order)v[HOSTNAME_ORDER].n;
+	h->otherwise = CONFIG_NONE; /* see else_end() */
+	h->ttl_min_s = v[HOSTNAME_TTL_MIN].given ? seconds(&v[HOSTNAME_TTL_MIN])
+						 : h->ttl_s;
 	h->persist_s =
 		v[HOSTNAME_PERSIST].given ? seconds(&v[HOSTNAME_PERSIST]) : 0;
+	h->persist_by = (enum config_persist)v[HOSTNAME_PERSIST_BY].n;
+	h->persist_refresh_s = v[HOSTNAME_PERSIST_REFRESH].given
+				       ? seconds(&v[HOSTNAME_PERSIST_REFRESH])
+				       : UINT32_MAX;
+	h->dry_run = v[HOSTNAME_DRY_RUN].n != 0;
+	h->one_server = v[HOSTNAME_ONE_SERVER].n != 0;
+	h->health = (enum config_health)v[HOSTNAME_HEALTH].n;
 	h->fail = (enum config_fail)v[HOSTNAME_FAIL].n;
 	h->ecs = v[HOSTNAME_ECS].n != 0;
+}
+
+static void ttl_check(struct config_check *c, const struct config_value *v)
+{
+	const struct config_value *least = &v[HOSTNAME_TTL_MIN];
+	const struct config_value *most = &v[HOSTNAME_TTL];
+
+	if (least->given && least->ok && most->ok && least->n > most->n)
+		config_find(c, least->node, "\"ttl-min\" is over \"ttl\"");
 }
 
 static void hostname_built(struct config_check *c, struct config_traffic *t,
@@ -402,6 +503,7 @@ static void hostname_built(struct config_check *c, struct config_traffic *t,
 	     (v[HOSTNAME_BACKUP].ok && v[HOSTNAME_BACKUP].count == 0)))
 		config_find(c, fail->node,
 			    "\"fail\": \"backup\" needs \"backup\"");
+	ttl_check(c, v);
 	disjoint_check(c, t, v);
 	if (dname_parse(id, &name) != 0)
 		return;
@@ -411,6 +513,9 @@ static void hostname_built(struct config_check *c, struct config_traffic *t,
 		return;
 	struct config_hostname *h = &t->hostnames[t->n_hostnames];
 	t->hostname_nodes[t->n_hostnames++] = node;
+	if (v[HOSTNAME_ELSE].given)
+		(void)dname_parse(v[HOSTNAME_ELSE].text,
+				  &t->else_names[t->n_hostnames - 1]);
 	h->id = text_keep(c, t, id);
 	h->name = name;
 	h->line = c->json->nodes[node].line;
@@ -505,8 +610,19 @@ bool config_traffic_built(struct config_check *c, struct config_traffic *t,
 		server_built(c, t, node, v, clean);
 		return true;
 	case SCHEMA_WEIGH:
-		for (size_t i = 0; i < 4; i++)
-			t->weigh[i] = v[i].d;
+		t->weigh = (struct config_weigh){
+			.latency = (float)v[WEIGH_LATENCY].d,
+			.load = (float)v[WEIGH_LOAD].d,
+			.loss = (float)v[WEIGH_LOSS].d,
+			.bandwidth = (float)v[WEIGH_BANDWIDTH].d,
+			.unknown = (enum config_unknown)v[WEIGH_UNKNOWN].n,
+		};
+		return true;
+	case SCHEMA_MAX_AGE:
+		t->latency_age_ms = (uint32_t)v[MAX_AGE_LATENCY].n;
+		t->loss_age_ms = (uint32_t)v[MAX_AGE_LOSS].n;
+		t->bandwidth_age_ms = (uint32_t)v[MAX_AGE_BANDWIDTH].n;
+		t->load_age_ms = (uint32_t)v[MAX_AGE_LOAD].n;
 		return true;
 	case SCHEMA_HOSTNAME:
 		hostname_built(c, t, node, v, clean);
@@ -516,225 +632,6 @@ bool config_traffic_built(struct config_check *c, struct config_traffic *t,
 		return true;
 	default:
 		return false;
-	}
-}
-
-/* -- when all are there -------------------------------------------------- */
-
-/* The path of findings about a member of one of the document's maps. */
-static void enter(struct config_check *c, const char *map, uint32_t node)
-{
-	config_enter(c, slice_of(map), 0);
-	config_enter(c, c->json->nodes[node].key, 0);
-}
-
-static void leave(struct config_check *c)
-{
-	config_leave(c);
-	config_leave(c);
-}
-
-static bool offers(const struct config_server *s, uint32_t service)
-{
-	for (size_t i = 0; i < s->n_services; i++)
-		if (s->services[i] == service)
-			return true;
-	return s->n_services == 0;
-}
-
-/* An address behind a hostname, and whose it is. */
-struct behind {
-	const struct sockaddr_storage *address;
-	size_t server; /* place in its list */
-};
-
-static int behind_compare(const void *va, const void *vb)
-{
-	const struct behind *a = va, *b = vb;
-	int order = address_order(a->address, b->address);
-
-	if (order != 0)
-		return order;
-	return (a->server > b->server) - (a->server < b->server);
-}
-
-/* Two servers of a tier with one address: an answer would hold it twice. */
-static void shared_check(struct config_check *c, struct config_traffic *t,
-			 const struct config_hostname *h, size_t tier)
-{
-	uint32_t node = t->hostname_nodes[h - t->hostnames];
-	const uint32_t *list = h->servers[tier];
-	size_t n = 0;
-
-	for (size_t i = 0; i < h->n_servers[tier]; i++)
-		n += t->servers[list[i]].n_addresses;
-	if (n < 2 || h->n_servers[tier] < 2)
-		return;
-	struct behind *all = calloc(n, sizeof(*all));
-	if (all == NULL) {
-		c->rc = -ENOMEM;
-		return;
-	}
-	n = 0;
-	for (size_t i = 0; i < h->n_servers[tier]; i++) {
-		const struct config_server *s = &t->servers[list[i]];
-		for (size_t k = 0; k < s->n_addresses; k++)
-			all[n++] = (struct behind){ &s->addresses[k], i };
-	}
-	qsort(all, n, sizeof(*all), behind_compare);
-	for (size_t i = 1; i < n; i++)
-		if (address_order(all[i - 1].address, all[i].address) == 0)
-			config_find(c, node,
-				    "the servers \"%s\" and \"%s\" in \"%s\" "
-				    "have an address in common: an answer "
-				    "would hold it twice",
-				    t->servers[list[all[i - 1].server]].id,
-				    t->servers[list[all[i].server]].id,
-				    tier_names[tier]);
-	free(all);
-}
-
-/*
- * Hidden servers with addresses of a family that no server before them has:
- * questions for that family would find them at once.
- */
-static void hidden_end(struct config_check *c, const struct config_traffic *t,
-		       const struct config_hostname *h, uint32_t node)
-{
-	bool has[CONFIG_TIERS][2] = { 0 };
-
-	for (size_t tier = 0; tier < CONFIG_TIERS; tier++)
-		for (size_t i = 0; i < h->n_servers[tier]; i++) {
-			const struct config_server *s =
-				&t->servers[h->servers[tier][i]];
-			for (size_t k = 0; k < s->n_addresses; k++)
-				has[tier][s->addresses[k].ss_family ==
-					  AF_INET6] = true;
-		}
-	for (size_t f = 0; f < 2; f++)
-		if (has[CONFIG_HIDDEN][f] && !has[CONFIG_PRIMARY][f] &&
-		    !has[CONFIG_BACKUP][f])
-			config_find(
-				c, node,
-				"only servers in \"hidden\" have IPv%s "
-				"addresses: answers would show them at once",
-				f == 0 ? "4" : "6");
-}
-
-/*
- * Servers that do not offer the service, or share an address; addresses, if
- * there are too many.
- */
-static void hostname_end(struct config_check *c, struct config_traffic *t,
-			 size_t at)
-{
-	const struct config_hostname *h = &t->hostnames[at];
-	uint32_t node = t->hostname_nodes[at];
-	size_t addresses[2] = { 0, 0 };
-
-	for (size_t tier = 0; tier < CONFIG_TIERS; tier++) {
-		shared_check(c, t, h, tier);
-		for (size_t i = 0; i < h->n_servers[tier]; i++) {
-			const struct config_server *s =
-				&t->servers[h->servers[tier][i]];
-			if (h->service != CONFIG_NONE && !offers(s, h->service))
-				config_find(c, node,
-					    "server \"%s\" in \"%s\" does not "
-					    "offer the service \"%s\"",
-					    s->id, tier_names[tier],
-					    t->services[h->service].id);
-			for (size_t k = 0; k < s->n_addresses; k++)
-				addresses[s->addresses[k].ss_family ==
-					  AF_INET6]++;
-		}
-	}
-	hidden_end(c, t, h, node);
-	if (addresses[0] > CONFIG_CHOICE_MAX ||
-	    addresses[1] > CONFIG_CHOICE_MAX)
-		config_find(c, node,
-			    "its servers have %zu IPv4 and %zu IPv6 addresses, "
-			    "want at most %u of each",
-			    addresses[0], addresses[1], CONFIG_CHOICE_MAX);
-}
-
-/*
- * How old the newest result may be before the next one is there: an interval
- * at its longest, a test, and the wait for the batch.
- */
-static void service_end(struct config_check *c, struct config_traffic *t,
-			size_t at, uint32_t feed_interval_ms)
-{
-	struct config_service *s = &t->services[at];
-	uint32_t longest_ms = s->interval_ms / 100 * (100 + s->jitter_pct);
-	uint32_t least_ms = longest_ms + s->timeout_ms + feed_interval_ms;
-
-	if (s->max_age_ms == 0)
-		s->max_age_ms =
-			3 * s->interval_ms + s->timeout_ms + feed_interval_ms;
-	if (s->max_age_ms >= least_ms)
-		return;
-	char age[UNITS_TEXT_MAX], least[UNITS_TEXT_MAX];
-	units_duration_print(s->max_age_ms, age);
-	units_duration_print(least_ms, least);
-	config_find(c, c->services.all[at].node,
-		    "\"max-age\" is %s, but results may come %s apart "
-		    "(interval, jitter, timeout and the feed's interval): they "
-		    "would be unknown in between",
-		    age, least);
-}
-
-static void domain_end(struct config_check *c, struct config_traffic *t,
-		       size_t at, const struct config_name *zones,
-		       size_t n_zones)
-{
-	const struct config_domain *d = &t->domains[at];
-	uint32_t node = t->domain_nodes[at];
-	char text[DNAME_TEXT_MAX];
-
-	if (config_name_find(zones, n_zones, &d->name) != NULL)
-		config_find(c, node,
-			    "a zone of this name is in \"zones\": a domain is "
-			    "for hostnames that are in no zone");
-	for (size_t i = 0; i < d->n_ns; i++) {
-		if (!dname_is_below(&d->ns[i], &d->name) ||
-		    config_name_find(t->hostname_names, t->n_hostname_names,
-				     &d->ns[i]) != NULL)
-			continue;
-		(void)dname_print(&d->ns[i], text);
-		config_find(c, node,
-			    "the name server \"%.200s\" lies in the domain and "
-			    "so needs an address: make it one of \"hostnames\"",
-			    text);
-	}
-}
-
-void config_traffic_end(struct config_check *c, struct config_traffic *t,
-			const struct config_name *zones, size_t n_zones,
-			uint32_t feed_interval_ms)
-{
-	config_enter(c, slice_of("hostnames"), 0);
-	config_overlaps(c, t->hostname_names, t->n_hostname_names, "hostname");
-	config_leave(c);
-	config_enter(c, slice_of("domains"), 0);
-	config_overlaps(c, t->domain_names, t->n_domain_names, "domain");
-	config_leave(c);
-	/* The rest needs all that it refers to. */
-	if (c->found.total > 0 || c->rc != 0)
-		return;
-	for (size_t i = 0; i < c->services.n; i++) {
-		enter(c, "services", c->services.all[i].node);
-		service_end(c, t, i, feed_interval_ms);
-		leave(c);
-	}
-	for (size_t i = 0; i < t->n_hostnames; i++) {
-		enter(c, "hostnames", t->hostname_nodes[i]);
-		hostname_end(c, t, i);
-		leave(c);
-	}
-	for (size_t i = 0; i < t->n_domains; i++) {
-		enter(c, "domains", t->domain_nodes[i]);
-		domain_end(c, t, i, zones, n_zones);
-		leave(c);
 	}
 }
 
@@ -748,6 +645,10 @@ void config_traffic_keep(struct config_check *c, struct config_traffic *t,
 			t->services[h->service].host =
 				host_keep(c, t, &h->name);
 	}
+	config->latency_age_ms = t->latency_age_ms;
+	config->loss_age_ms = t->loss_age_ms;
+	config->bandwidth_age_ms = t->bandwidth_age_ms;
+	config->load_age_ms = t->load_age_ms;
 	config->services = t->services;
 	config->n_services = c->services.n;
 	config->pops = t->pops;

@@ -65,6 +65,16 @@ static const char *const probes[] = { "noload", "tcp", "http", "https", NULL };
 static const char *const fails[] = { "open",   "last",	   "backup",
 				     "nodata", "servfail", NULL };
 
+/* The order of enum config_unknown. */
+static const char *const unknowns[] = { "worst", "mean", "best", NULL };
+/* The order of enum config_order. */
+static const char *const orders[] = { "random", "cost", NULL };
+/* The order of enum config_persist. */
+static const char *const persists[] = { "hash", "table", "name", NULL };
+/* The order of enum config_health. */
+static const char *const healths[] = { "servers", "tier", NULL };
+/* The order of enum config_failback. */
+static const char *const failbacks[] = { "auto", "manual", NULL };
 /* The order of enum config_fill. */
 static const char *const fills[] = { "none", "zone", NULL };
 
@@ -73,6 +83,7 @@ static const struct schema_item own_address = ONE(SCHEMA_LISTEN);
 static const struct schema_item dname = ONE(SCHEMA_DNAME);
 static const struct schema_item server_ref = ONE(SCHEMA_SERVER);
 static const struct schema_item service_ref = ONE(SCHEMA_SERVICE);
+static const struct schema_item window = TEXT(1, 64);
 static const struct schema_item degrees[] = { NUMBER(-90, 90),
 					      NUMBER(-180, 180) };
 
@@ -120,6 +131,17 @@ static const struct schema_key limits_keys[] = {
 				      "one more is answered stale, or SERVFAIL",
 			     .is = INTEGER(1, 1000000),
 			     PRESET(10000) },
+	[LIMITS_GROUPS] = { .name = "groups",
+			    .about = "Groups of clients whose latency to POPs "
+				     "is kept; their memory is taken as they "
+				     "come",
+			    .is = INTEGER(1, 16777216),
+			    PRESET(1000000) },
+	[LIMITS_CLIENTS] = { .name = "clients",
+			     .about = "Clients kept for hostnames whose "
+				      "persist-by is table",
+			     .is = INTEGER(64, 268435456),
+			     PRESET(1048576) },
 };
 static const struct schema_block limits = { SCHEMA_LIMITS, KEYS(limits_keys) };
 
@@ -162,6 +184,33 @@ static const struct schema_key metrics_keys[] = {
 };
 static const struct schema_block metrics = { SCHEMA_METRICS,
 					     KEYS(metrics_keys) };
+
+static const struct schema_key journal_keys[] = {
+	[JOURNAL_KEY_SIZE] = { .name = "size",
+			       .about = "Room in the state directory for what "
+					"was known of servers and what was "
+					"decided, 1MiB or more; the older half "
+					"goes when it is full; 0B: none is "
+					"kept",
+			       .is = { .type = SCHEMA_SIZE,
+				       .min = 0,
+				       .max = INT64_C(1) << 40 },
+			       PRESET(64 << 20) },
+	[JOURNAL_KEY_DECISIONS] = { .name = "decisions",
+				    .about = "One of so many answers is kept, "
+					     "with the client's network; 0: "
+					     "none",
+				    .is = INTEGER(0, 1000000),
+				    PRESET(0) },
+	[JOURNAL_KEY_AGE] = { .name = "age",
+			      .about = "What is older is dropped, though there "
+				       "is room for it; 0s: only for want of "
+				       "room",
+			      .is = SECONDS(0, 10 * 365 * DAY_MS),
+			      PRESET(0) },
+};
+static const struct schema_block journal = { SCHEMA_JOURNAL,
+					     KEYS(journal_keys) };
 
 static const struct schema_key tls_keys[] = {
 	[TLS_NAME] = { .name = "name",
@@ -376,8 +425,7 @@ static const struct schema_block service = { SCHEMA_ONE_SERVICE,
 static const struct schema_key server_keys[] = {
 	[SERVER_ADDRESSES] = { .name = "addresses",
 			       .about = "Its addresses, of both families",
-			       .is = SET(address, 1, 16),
-			       .required = true },
+			       .is = SET(address, 1, 16) },
 	[SERVER_WEIGHT] = { .name = "weight",
 			    .about = "Its share among servers that are as "
 				     "good; 0: none",
@@ -392,6 +440,36 @@ static const struct schema_key server_keys[] = {
 				       "it, all that "
 				       "a hostname asks of it",
 			      .is = SET(service_ref, 1, 64) },
+	[SERVER_ALIAS] = { .name = "alias",
+			   .about = "Instead of addresses: the name that a "
+				    "CNAME leads to",
+			   .is = ONE(SCHEMA_DNAME) },
+	[SERVER_SHED] = { .name = "shed",
+			  .about = "Load, in per cent of its capacity, from "
+				   "which on it gets less and less, until "
+				   "nothing at its capacity",
+			  .is = INTEGER(0, 100),
+			  PRESET(100) },
+	[SERVER_SLOW_START] = { .name = "slow-start",
+				.about = "Time over which it gets its share "
+					 "back after a failure",
+				.is = SECONDS(0, DAY_MS),
+				PRESET(0) },
+	[SERVER_FAILBACK] = { .name = "failback",
+			      .about = "Whether it comes back by itself after "
+				       "a failure, or by nzctl undrain",
+			      .is = WORDS(failbacks),
+			      PRESET(CONFIG_FAILBACK_AUTO) },
+	[SERVER_NEEDS] = { .name = "needs",
+			   .about = "Servers without which it is down",
+			   .is = SET(server_ref, 1, 8) },
+	[SERVER_MAINTENANCE] = { .name = "maintenance",
+				 .about = "When it gets nothing, in UTC: "
+					  "\"Sun 02:00-04:00\", \"daily "
+					  "23:30-00:30\", or "
+					  "\"2026-12-01T02:00/2026-12-01T04:"
+					  "00\"",
+				 .is = SET(window, 1, 32) },
 };
 static const struct schema_block server = { SCHEMA_ONE_SERVER,
 					    KEYS(server_keys) };
@@ -414,6 +492,10 @@ static const struct schema_key pop_keys[] = {
 				   "once in the "
 				   "whole network",
 			  .is = MAP(SCHEMA_ID, server, 100000) },
+	[POP_NEAR] = { .name = "near",
+		       .about = "The POP whose latencies, loss and bandwidth "
+				"hold for this one, which has no probe",
+		       .is = ONE(SCHEMA_ID) },
 };
 static const struct schema_block pop = { SCHEMA_POP, KEYS(pop_keys) };
 
@@ -435,6 +517,11 @@ static const struct schema_key weigh_keys[] = {
 				       "POP",
 			      .is = NUMBER(0, 1000000),
 			      PRESET(0) },
+	[WEIGH_UNKNOWN] = { .name = "unknown",
+			    .about = "What a value that is not known counts "
+				     "as, among those of the others",
+			    .is = WORDS(unknowns),
+			    PRESET(CONFIG_UNKNOWN_WORST) },
 };
 static const struct schema_block weigh = { SCHEMA_WEIGH, KEYS(weigh_keys) };
 
@@ -481,6 +568,75 @@ static const struct schema_key hostname_keys[] = {
 				    "sends is believed",
 			   .is = ONE(SCHEMA_BOOL),
 			   PRESET(1) },
+	[HOSTNAME_NEXT] = { .name = "next",
+			    .about = "Servers used when those in servers fail, "
+				     "before the backup",
+			    .is = SET(server_ref, 0, 1024) },
+	[HOSTNAME_TOLERANCE] = { .name = "tolerance",
+				 .about = "What is worse than the best by no "
+					  "more than this, in per cent, is as "
+					  "good",
+				 .is = NUMBER(0, 1000),
+				 .preset = true,
+				 .fallback = 10 },
+	[HOSTNAME_EXPLORE] = { .name = "explore",
+			       .about = "One answer in so many may cost twice "
+					"as much as others; 0: none",
+			       .is = INTEGER(0, 1000000),
+			       PRESET(1000) },
+	[HOSTNAME_MIN_UP] = { .name = "min-up",
+			      .about = "With less than this up, in per cent of "
+				       "the weights, servers have failed "
+				       "together; if all have, health is "
+				       "ignored",
+			      .is = NUMBER(0, 100),
+			      PRESET(0) },
+	[HOSTNAME_ELSE] = { .name = "else",
+			    .about = "The hostname whose servers answer when "
+				     "all of this one's have failed",
+			    .is = ONE(SCHEMA_DNAME) },
+	[HOSTNAME_TTL_MIN] = { .name = "ttl-min",
+			       .about = "If given: answers live no longer than "
+					"the state that they depend on is sure "
+					"to, but at least this",
+			       .is = SECONDS(0, WEEK_MS) },
+	[HOSTNAME_ORDER] = { .name = "order",
+			     .about = "The order of several addresses",
+			     .is = WORDS(orders),
+			     PRESET(CONFIG_ORDER_RANDOM) },
+	[HOSTNAME_PERSIST_BY] = { .name = "persist-by",
+				  .about =
+					  "How a client keeps its server: the "
+					  "same on every node by a hash of its "
+					  "prefix; by a table of what it was "
+					  "given; or by a hash of the "
+					  "hostname, the same for all "
+					  "clients",
+				  .is = WORDS(persists),
+				  PRESET(CONFIG_PERSIST_HASH) },
+	[HOSTNAME_PERSIST_REFRESH] = { .name = "persist-refresh",
+				       .about = "With a table: after this a "
+						"client is decided anew, "
+						"however often it asks; "
+						"without it, never",
+				       .is = SECONDS(1000, 365 * DAY_MS) },
+	[HOSTNAME_DRY_RUN] = { .name = "dry-run",
+			       .about =
+				       "Decide and count, but leave the answer "
+				       "to the zone",
+			       .is = ONE(SCHEMA_BOOL),
+			       PRESET(0) },
+	[HOSTNAME_ONE_SERVER] = { .name = "one-server",
+				  .about = "Whether all addresses of an answer "
+					   "are one server's",
+				  .is = ONE(SCHEMA_BOOL),
+				  PRESET(0) },
+	[HOSTNAME_HEALTH] = { .name = "health",
+			      .about = "What tests decide: which servers "
+				       "answer, or only which tier, with all "
+				       "of its servers",
+			      .is = WORDS(healths),
+			      PRESET(CONFIG_HEALTH_SERVERS) },
 };
 static const struct schema_block hostname = { SCHEMA_HOSTNAME,
 					      KEYS(hostname_keys) };
@@ -506,6 +662,27 @@ static const struct schema_key domain_keys[] = {
 				  PRESET(60000) },
 };
 static const struct schema_block domain = { SCHEMA_DOMAIN, KEYS(domain_keys) };
+
+static const struct schema_key max_age_keys[] = {
+	[MAX_AGE_LATENCY] = { .name = "latency",
+			      .about = "Of latencies to clients",
+			      .is = SECONDS(1000, 30 * DAY_MS),
+			      PRESET(DAY_MS) },
+	[MAX_AGE_LOSS] = { .name = "loss",
+			   .about = "Of packet loss at POPs",
+			   .is = SECONDS(1000, DAY_MS),
+			   PRESET(120000) },
+	[MAX_AGE_BANDWIDTH] = { .name = "bandwidth",
+				.about = "Of the bandwidth in use at POPs",
+				.is = SECONDS(1000, DAY_MS),
+				PRESET(120000) },
+	[MAX_AGE_LOAD] = { .name = "load",
+			   .about = "Of the load of servers",
+			   .is = SECONDS(1000, DAY_MS),
+			   PRESET(60000) },
+};
+static const struct schema_block max_age = { SCHEMA_MAX_AGE,
+					     KEYS(max_age_keys) };
 
 static const struct schema_key root_keys[] = {
 	[ROOT_VERSION] = { .name = "version",
@@ -537,6 +714,10 @@ static const struct schema_key root_keys[] = {
 			   .about = "Where Prometheus finds metrics; without "
 				    "it, nowhere",
 			   .is = BLOCK(metrics) },
+	[ROOT_JOURNAL] = { .name = "journal",
+			   .about = "What is kept for 'nzctl explain --at' and "
+				    "'nzctl replay'",
+			   .is = BLOCK(journal) },
 	[ROOT_ZONES] = { .name = "zones",
 			 .about = "The zones that are answered from their "
 				  "origins, by "
@@ -556,5 +737,9 @@ static const struct schema_key root_keys[] = {
 			   .about = "Domains of hostnames that are in no zone, "
 				    "by name",
 			   .is = MAP(SCHEMA_DNAME, domain, 100000) },
+	[ROOT_MAX_AGE] = { .name = "max-age",
+			   .about = "How long values that probes measure hold; "
+				    "older ones are unknown",
+			   .is = BLOCK(max_age) },
 };
 const struct schema_block schema_root = { SCHEMA_ROOT, KEYS(root_keys) };

@@ -4,13 +4,10 @@
 #include "gtm/decide_int.h"
 
 const char *const gtm_rule_names[GTM_RULES] = {
-	[GTM_RULE_UP] = "up",
-	[GTM_RULE_NEW] = "new",
-	[GTM_RULE_OPEN] = "open",
-	[GTM_RULE_LAST] = "last",
-	[GTM_RULE_BACKUP] = "backup",
-	[GTM_RULE_NODATA] = "nodata",
-	[GTM_RULE_SERVFAIL] = "servfail",
+	[GTM_RULE_UP] = "up",	      [GTM_RULE_NEW] = "new",
+	[GTM_RULE_OPEN] = "open",     [GTM_RULE_LAST] = "last",
+	[GTM_RULE_BACKUP] = "backup", [GTM_RULE_NODATA] = "nodata",
+	[GTM_RULE_PANIC] = "panic",   [GTM_RULE_SERVFAIL] = "servfail",
 	[GTM_RULE_EMPTY] = "empty",
 };
 
@@ -24,8 +21,20 @@ const char *const gtm_verdict_names[GTM_VERDICTS] = {
 	[GTM_NO_WEIGHT] = "no weight",
 	[GTM_LATER_TIER] = "later tier",
 	[GTM_FULL] = "full",
-	[GTM_COSTLY] = "too loaded",
+	[GTM_COSTLY] = "too costly",
 	[GTM_NOT_ASKED] = "not asked",
+	[GTM_TOO_FEW] = "too few up",
+	[GTM_THINNED] = "less for now",
+	[GTM_KEPT] = "client has another",
+	[GTM_HELD] = "held",
+	[GTM_NEED_DOWN] = "what it needs is down",
+};
+
+const char *const gtm_source_names[GTM_SOURCES] = {
+	[GTM_SOURCE_NONE] = "unknown",
+	[GTM_SOURCE_MEASURED] = "measured",
+	[GTM_SOURCE_STATIC] = "configured",
+	[GTM_SOURCE_GUESSED] = "guessed",
 };
 
 const char *const gtm_class_names[GTM_CLASSES] = {
@@ -33,125 +42,165 @@ const char *const gtm_class_names[GTM_CLASSES] = {
 	[GTM_C_DOWN] = "down", [GTM_C_OUT] = "out",
 };
 
-/* What a decision works with. */
-struct work {
-	const struct gtm_host *host;
-	const struct gtm_question *q;
-	const struct gtm_candidate *candidate;
-	uint32_t n;
-	uint32_t from, to; /* the tier looked at */
-	bool some_full;	   /* one UP in it is at its capacity */
-	enum gtm_rule rule;
-	uint8_t *class;	  /* set for those before 'to' */
-	uint32_t *metric; /* as class */
-	struct decide_pool pool;
-};
-
-static bool drained(const struct gtm_candidate *candidate, uint64_t now_ms)
+/* True if no server that the candidate needs is down. */
+static bool has_needs(const struct gtm_candidate *candidate, uint64_t now_ms)
 {
-	return atomic_load_explicit(&candidate->admin->drained_until_ms,
-				    memory_order_relaxed) > now_ms;
+	for (unsigned int i = 0; i < candidate->n_needs; i++) {
+		const struct gtm_admin *need = candidate->needs[i];
+		enum gtm_force force = gtm_admin_force(need, now_ms);
+		if (force == GTM_FORCED_DOWN)
+			return false;
+		if (force == GTM_UNFORCED &&
+		    atomic_load_explicit(&need->good_until_ms,
+					 memory_order_relaxed) < now_ms)
+			return false;
+	}
+	return true;
 }
 
-/* The class of a candidate, and the newest value if there is one. */
-static inline enum gtm_class class_of(const struct gtm_candidate *candidate,
-				      uint64_t now_ms, uint32_t max_age_ms,
-				      struct gtm_glance *glance)
+enum gtm_class decide_class_odd(const struct decide_work *w,
+				const struct gtm_candidate *candidate,
+				const struct gtm_glance *glance)
 {
-	const struct gtm_cell *cell = candidate->cell;
+	const struct gtm_admin *admin = candidate->admin;
+	const uint64_t now_ms = w->q->now_ms;
 
-	*glance = (struct gtm_glance){ GTM_UP, 1, 0 };
-	if (cell != NULL)
-		*glance = gtm_slot_glance(&cell->slot);
-	if (candidate->weight == 0 || drained(candidate, now_ms))
+	if (candidate->weight == 0 ||
+	    atomic_load_explicit(&admin->drained_until_ms,
+				 memory_order_relaxed) > now_ms)
 		return GTM_C_OUT;
-	if (cell == NULL)
-		return GTM_C_UP;
-	if (glance->state == GTM_NEVER)
-		return GTM_C_NEW;
-	/* Signed: the reader's clock may be a little behind. */
-	if ((int64_t)(now_ms - glance->when_ms) > (int64_t)max_age_ms)
-		return GTM_C_STALE;
-	return glance->state == GTM_UP ? GTM_C_UP : GTM_C_DOWN;
-}
-
-static inline bool is_full(const struct gtm_candidate *candidate,
-			   uint32_t metric)
-{
-	/* Without a capacity, the difference is the largest number. */
-	return metric > candidate->capacity - 1;
+	enum gtm_force force = gtm_admin_force(admin, now_ms);
+	if (force != GTM_UNFORCED)
+		return force == GTM_FORCED_UP ? GTM_C_UP : GTM_C_DOWN;
+	if (atomic_load_explicit(&admin->held, memory_order_relaxed) != 0)
+		return GTM_C_OUT;
+	if (!has_needs(candidate, now_ms))
+		return GTM_C_DOWN;
+	return candidate->cell == NULL ? GTM_C_UP : decide_tested(w, glance);
 }
 
 /* -- rule 2: the tier ------------------------------------------------------ */
 
-/*
- * Goes on to the next tier: returns a set of bits, 1 << class, and leaves those
- * UP in the pool.
- */
-static unsigned int tier_next(struct work *w)
+/* What was seen of a tier. */
+struct seen {
+	unsigned int classes; /* bits, 1 << class */
+	uint32_t up, all;     /* weight: up or new; of all that are not out */
+};
+
+/* How much of the tier, from w->from to 'to', is up. */
+static void seen_weigh(const struct decide_work *w, struct seen *seen,
+		       uint32_t to)
+{
+	for (uint32_t i = w->from; i < to; i++) {
+		if (w->class[i] <= GTM_C_NEW)
+			seen->up += w->candidate[i].weight;
+		if (w->class[i] != GTM_C_OUT)
+			seen->all += w->candidate[i].weight;
+	}
+}
+
+/* Goes on to the next tier, and leaves those UP in the pool. */
+static struct seen tier_next(struct decide_work *w)
 {
 	/* In locals, since a store to 'class' might change anything else. */
 	const struct gtm_candidate *candidate = w->candidate;
-	const uint64_t now_ms = w->q->now_ms;
-	const uint32_t max_age_ms = w->host->max_age_ms;
 	const uint32_t n = w->n;
+	const bool thins = w->host->thins;
 	uint8_t *const class_to = w->class;
 	uint32_t *const metric_to = w->metric;
 	uint32_t *const at = w->pool.at;
 	uint32_t n_up = 0;
 	uint32_t n_full = 0;
-	unsigned int seen = 0;
+	uint32_t n_thin = 0;
+	struct seen seen = { 0 };
 	uint32_t i = w->to;
 	uint8_t tier = candidate[i].tier;
 	struct gtm_glance glance;
 
 	w->from = i;
 	for (; i < n && candidate[i].tier == tier; i++) {
-		enum gtm_class class =
-			class_of(&candidate[i], now_ms, max_age_ms, &glance);
+		const struct gtm_candidate *c = &candidate[i];
+		enum gtm_class class = decide_class(w, c, &glance);
 		class_to[i] = (uint8_t) class;
 		metric_to[i] = glance.metric;
 		at[n_up] = i;
 		n_up += class == GTM_C_UP;
-		n_full += class == GTM_C_UP &&
-			  is_full(&candidate[i], glance.metric);
-		seen |= 1u << class;
+		n_full += class == GTM_C_UP && decide_full(c, glance.metric);
+		seen.classes |= 1u << class;
+		if (thins)
+			n_thin += decide_thin(c, glance.metric);
 	}
+	if (w->host->config->min_up > 0.0f)
+		seen_weigh(w, &seen, i);
 	w->to = i;
 	w->some_full = n_full > 0;
+	w->some_thin = n_thin > 0;
 	w->pool.n = n_up;
 	return seen;
 }
 
-/* The pool: those NEW in the tier looked at. */
-static void pool_new(struct work *w)
+/* The pool: those of a class in the tier looked at. */
+static void pool_of(struct decide_work *w, enum gtm_class class)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = w->from; i < w->to; i++) {
 		w->pool.at[n] = i;
-		n += w->class[i] == GTM_C_NEW;
+		n += w->class[i] == class;
 	}
 	w->pool.n = n;
 }
 
-static bool tier_find(struct work *w)
+/*
+ * Too little of the tier is up ("min-up").  In 32 bits: weights are at most
+ * 10,000, and candidates CONFIG_CHOICE_MAX.
+ */
+static bool too_few(const struct decide_work *w, const struct seen *seen)
+{
+	return (float)seen->up < (float)seen->all * w->host->config->min_up;
+}
+
+/* The pool: all of a tier but those out of service, up or not. */
+static void pool_whole(struct decide_work *w, uint32_t from)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = from;
+	     i < w->n && w->candidate[i].tier == w->candidate[from].tier; i++)
+		if (w->class[i] != GTM_C_OUT)
+			w->pool.at[n++] = i;
+	w->pool.n = n;
+}
+
+/*
+ * Finds the tier that answers.  False: none; '*panicp' is where one begins of
+ * which something is up, but too little, or 'n'.
+ */
+static bool tier_find(struct decide_work *w, uint32_t *panicp)
 {
 	unsigned int before = 0;
 
+	*panicp = w->n;
 	while (w->to < w->n) {
-		unsigned int seen = tier_next(w);
+		struct seen seen = tier_next(w);
 		if (w->candidate[w->from].tier == CONFIG_HIDDEN &&
 		    (before & 1u << GTM_C_STALE) != 0)
 			return false;
-		before |= seen;
-		if ((seen & 1u << GTM_C_UP) != 0) {
+		before |= seen.classes;
+		if (too_few(w, &seen)) {
+			if (seen.up > 0 && *panicp == w->n)
+				*panicp = w->from;
+			continue;
+		}
+		if ((seen.classes & 1u << GTM_C_UP) != 0) {
 			w->rule = GTM_RULE_UP;
+			if (w->host->config->health == CONFIG_HEALTH_TIER)
+				pool_whole(w, w->from);
 			return true;
 		}
-		if ((seen & 1u << GTM_C_NEW) != 0) {
+		if ((seen.classes & 1u << GTM_C_NEW) != 0) {
 			w->rule = GTM_RULE_NEW;
-			pool_new(w);
+			pool_of(w, GTM_C_NEW);
 			return true;
 		}
 	}
@@ -168,7 +217,7 @@ static bool last_down(const struct gtm_candidate *candidate)
 }
 
 /* In which order "fail": "open" takes candidates: all of the least rank. */
-static unsigned int open_rank(const struct work *w, uint32_t i)
+static unsigned int open_rank(const struct decide_work *w, uint32_t i)
 {
 	if (w->candidate[i].weight == 0)
 		return 3;
@@ -179,7 +228,7 @@ static unsigned int open_rank(const struct work *w, uint32_t i)
 }
 
 /* The pool: a tier, as if it were up.  False if it has no candidate. */
-static bool open_tier(struct work *w, enum config_tier tier)
+static bool open_tier(struct decide_work *w, enum config_tier tier)
 {
 	unsigned int least = 4;
 	uint32_t n = 0;
@@ -199,13 +248,13 @@ static bool open_tier(struct work *w, enum config_tier tier)
 	return n > 0;
 }
 
-static void open_first(struct work *w)
+static void open_first(struct decide_work *w)
 {
 	w->rule = GTM_RULE_OPEN;
 	open_tier(w, (enum config_tier)w->candidate[0].tier);
 }
 
-static bool open_last(struct work *w)
+static bool open_last(struct decide_work *w)
 {
 	uint64_t latest_ms = 0;
 
@@ -228,7 +277,7 @@ static bool open_last(struct work *w)
 }
 
 /* Sets rule and pool; the pool stays empty if no address is to be given. */
-static void fail(struct work *w)
+static void fail(struct decide_work *w)
 {
 	w->pool.n = 0;
 	switch (w->host->config->fail) {
@@ -254,121 +303,68 @@ static void fail(struct work *w)
 	open_first(w);
 }
 
-/* -- rule 4: load ---------------------------------------------------------- */
+/* -- all together ----------------------------------------------------------
+ */
 
-static void load_capacity(struct work *w)
+static enum gtm_outcome outcome_of(const struct decide_work *w,
+				   const struct gtm_answer *answer)
 {
-	uint32_t n = 0;
-
-	for (uint32_t k = 0; k < w->pool.n; k++)
-		n += !is_full(&w->candidate[w->pool.at[k]],
-			      w->metric[w->pool.at[k]]);
-	if (n == 0)
-		return;
-	n = 0;
-	for (uint32_t k = 0; k < w->pool.n; k++) {
-		uint32_t i = w->pool.at[k];
-		if (!is_full(&w->candidate[i], w->metric[i]))
-			w->pool.at[n++] = i;
-	}
-	w->pool.n = n;
+	if (answer->n == 0)
+		return w->rule == GTM_RULE_SERVFAIL ? GTM_SERVFAIL : GTM_NODATA;
+	return w->candidate[answer->pick[0]].alias != NULL ? GTM_ALIAS
+							   : GTM_ADDRESSES;
 }
 
-static void load_least(struct work *w)
+/*
+ * Fills the pool: tier by tier, of the hostname, and of those that stand in for
+ * it.  Ends at 'host' again if all have failed.
+ */
+static void pool_find(struct decide_work *w, const struct gtm_host *host)
 {
-	uint64_t least = UINT32_MAX;
-	uint32_t n = 0;
+	uint32_t panics;
 
-	for (uint32_t k = 0; k < w->pool.n; k++)
-		if (w->metric[w->pool.at[k]] < least)
-			least = w->metric[w->pool.at[k]];
-	for (uint32_t k = 0; k < w->pool.n; k++) {
-		uint32_t i = w->pool.at[k];
-		if (w->metric[i] * UINT64_C(100) <=
-		    least * (100 + GTM_TOLERANCE_PCT))
-			w->pool.at[n++] = i;
+	for (const struct gtm_host *at = host; at != NULL; at = at->otherwise) {
+		w->host = at;
+		w->candidate = at->candidate[w->q->family];
+		w->pool.candidate = w->candidate;
+		w->n = at->n[w->q->family];
+		w->to = 0;
+		w->rule = GTM_RULE_EMPTY;
+		if (w->n > 0 && tier_find(w, &panics))
+			return;
+		if (w->n == 0 && at == host)
+			return; /* it has no such records */
 	}
-	w->pool.n = n;
-}
-
-/* -- the trace ------------------------------------------------------------- */
-
-/* Why a candidate is not in the pool. */
-static enum gtm_verdict verdict_of(const struct work *w, uint32_t i,
-				   enum gtm_class class)
-{
-	const struct gtm_candidate *candidate = &w->candidate[i];
-	bool by_tier = w->rule == GTM_RULE_UP || w->rule == GTM_RULE_NEW;
-
-	if (class == GTM_C_OUT)
-		return candidate->weight == 0 ? GTM_NO_WEIGHT : GTM_DRAINED;
-	if (!by_tier)
-		return GTM_NOT_ASKED;
-	if (i >= w->to)
-		return GTM_LATER_TIER;
-	switch (class) {
-	case GTM_C_DOWN:
-		return GTM_NOT_UP;
-	case GTM_C_STALE:
-		return GTM_NOT_FRESH;
-	case GTM_C_NEW:
-		return GTM_NOT_TESTED;
-	default:
-		break;
+	if (w->host != host) {
+		w->host = host;
+		w->candidate = host->candidate[w->q->family];
+		w->pool.candidate = w->candidate;
+		w->n = host->n[w->q->family];
+		w->to = 0;
+		(void)tier_find(w, &panics); /* once more, for the classes */
 	}
-	return is_full(candidate, w->metric[i]) ? GTM_FULL : GTM_COSTLY;
-}
-
-static void trace_all(const struct work *w, struct gtm_trace *trace)
-{
-	struct gtm_glance glance;
-
-	for (uint32_t i = 0; i < w->n; i++) {
-		struct gtm_trace_line *line = &trace->line[i];
-		enum gtm_class class = class_of(&w->candidate[i], w->q->now_ms,
-						w->host->max_age_ms, &glance);
-		if (i < w->to) /* as it was decided */
-			class = (enum gtm_class)w->class[i];
-		line->class = (uint8_t) class;
-		line->metric = glance.metric;
-		line->when_ms = glance.when_ms;
-		line->share = 0.0;
-		line->verdict = verdict_of(w, i, class);
+	if (panics < w->n) {
+		w->rule = GTM_RULE_PANIC;
+		pool_whole(w, panics);
+	} else {
+		fail(w);
 	}
 }
 
-/* Those in the pool; before the draw, which puts it into another order. */
-static void trace_pool(const struct work *w, struct gtm_trace *trace)
-{
-	const struct decide_pool *pool = &w->pool;
-	double total = 0.0;
-	uint32_t next;
-
-	for (uint32_t i = 0; i < pool->n; i = decide_run(pool, i))
-		total += decide_weight(&w->candidate[pool->at[i]]);
-	for (uint32_t i = 0; i < pool->n; i = next) {
-		next = decide_run(pool, i);
-		double share = decide_weight(&w->candidate[pool->at[i]]) /
-			       total / (next - i);
-		for (uint32_t k = i; k < next; k++) {
-			trace->line[pool->at[k]].verdict = GTM_ELIGIBLE;
-			trace->line[pool->at[k]].share = share;
-		}
-	}
-}
-
-/* -- all together ---------------------------------------------------------- */
-
-static enum gtm_outcome draw(struct work *w, struct gtm_answer *answer)
+/* What a client, or every client, keeps its server by. */
+static void keep_by_hash(struct decide_work *w)
 {
 	const struct config_hostname *config = w->host->config;
 
-	if (w->pool.n == 0)
-		return w->rule == GTM_RULE_SERVFAIL ? GTM_SERVFAIL : GTM_NODATA;
-	answer->tier = w->candidate[w->pool.at[0]].tier;
-	decide_draw(&w->pool, w->q, config->answers, config->persist_s > 0,
-		    answer);
-	return GTM_ADDRESSES;
+	w->keeps = config->persist_s > 0 &&
+		   config->persist_by != CONFIG_PERSIST_TABLE;
+	if (!w->keeps)
+		return;
+	if (config->persist_by == CONFIG_PERSIST_HASH)
+		w->prefix_bits = decide_prefix_bits(&w->q->client);
+	w->prefix = w->prefix_bits > 0
+			    ? decide_prefix_hash(&w->q->client, w->prefix_bits)
+			    : decide_name_hash(&config->name);
 }
 
 void gtm_decide(const struct gtm_host *host, const struct gtm_question *q,
@@ -378,64 +374,42 @@ void gtm_decide(const struct gtm_host *host, const struct gtm_question *q,
 	uint8_t class[CONFIG_CHOICE_MAX];
 	uint32_t metric[CONFIG_CHOICE_MAX];
 	uint32_t at[CONFIG_CHOICE_MAX];
-	const struct gtm_candidate *candidate = host->candidate[q->family];
-	struct work w = { .host = host,
-			  .q = q,
-			  .candidate = candidate,
-			  .n = host->n[q->family],
-			  .rule = GTM_RULE_EMPTY,
-			  .class = class,
-			  .metric = metric,
-			  .pool = { candidate, at, 0 } };
+	uint32_t rest[CONFIG_CHOICE_MAX];
+	float cost[CONFIG_CHOICE_MAX];
+	struct decide_work w = { .host = host,
+				 .q = q,
+				 .rule = GTM_RULE_EMPTY,
+				 .class = class,
+				 .metric = metric,
+				 .pool = { NULL, at, 0 },
+				 .rest = rest,
+				 .cost = cost };
 
-	if (w.n > 0 && !tier_find(&w))
-		fail(&w);
+	pool_find(&w, host);
+	decide_near_init(&w.near, q);
+	keep_by_hash(&w);
+	w.ranks = trace != NULL || w.host->config->answers > 1;
 	if (w.rule == GTM_RULE_UP) {
-		if (w.some_full)
-			load_capacity(&w);
-		if (host->config->weigh_load > 0)
-			load_least(&w);
+		decide_load(&w);
+		decide_cost(&w);
 	}
-	if (trace != NULL) {
-		trace_all(&w, trace);
-		trace_pool(&w, trace);
-	}
+	if (trace != NULL)
+		decide_trace(&w, trace);
 
+	answer->host = w.host;
 	answer->rule = w.rule;
-	answer->tier = 0;
-	answer->scope = 0;
+	answer->explored = w.explored;
+	answer->kept = w.kept != 0;
+	answer->unmeasured = w.near.unmeasured;
 	answer->n = 0;
-	answer->ttl_s = host->config->ttl_s;
-	answer->outcome = draw(&w, answer);
+	answer->tier = 0;
+	if (w.pool.n > 0) {
+		answer->tier = w.candidate[w.pool.at[0]].tier;
+		decide_draw(&w, answer);
+	}
+	answer->scope = w.scope;
+	answer->outcome = outcome_of(&w, answer);
+	answer->ttl_s = decide_ttl_s(&w);
 	for (unsigned int k = 0; trace != NULL && k < answer->n; k++)
 		trace->line[answer->pick[k]].verdict = GTM_CHOSEN;
-}
-
-static void count(_Atomic uint64_t *counter)
-{
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
-void gtm_decide_count(const struct gtm_host *host, enum gtm_family family,
-		      const struct gtm_answer *answer, bool extra)
-{
-	_Atomic uint64_t *n = host->counts->n;
-
-	for (unsigned int k = 0; k < answer->n; k++)
-		count(&host->candidate[family][answer->pick[k]].tally->given);
-	if (extra) {
-		count(&n[GTM_EXTRA]);
-		return;
-	}
-	count(&n[GTM_DECISIONS]);
-	if (answer->outcome == GTM_NODATA)
-		count(&n[GTM_NO_DATA]);
-	if (answer->outcome == GTM_SERVFAIL)
-		count(&n[GTM_SERVFAILS]);
-	if (answer->n > 0 && answer->tier == CONFIG_BACKUP)
-		count(&n[GTM_ON_BACKUP]);
-	if (answer->n > 0 && answer->tier == CONFIG_HIDDEN)
-		count(&n[GTM_ON_HIDDEN]);
-	if (answer->rule >= GTM_RULE_OPEN && answer->rule <= GTM_RULE_SERVFAIL)
-		count(&n[GTM_ON_FAIL]);
 }

@@ -5,8 +5,6 @@
 #include <string.h>
 
 #define SPLITMIX_STEP UINT64_C(0x9e3779b97f4a7c15)
-#define MIX_1	      UINT64_C(0xbf58476d1ce4e5b9)
-#define MIX_2	      UINT64_C(0x94d049bb133111eb)
 
 /* A server, and those of its addresses that were not drawn yet. */
 struct group {
@@ -29,13 +27,6 @@ struct draw {
 	struct group *group;
 };
 
-static uint64_t mix(uint64_t h)
-{
-	h = (h ^ h >> 30) * MIX_1;
-	h = (h ^ h >> 27) * MIX_2;
-	return h ^ h >> 31;
-}
-
 /*
  * A number from 0 to n - 1; n < 2^32.  Of 64 random bits the upper 32 would
  * do for small n; two halves multiplied apart make the bias negligible for any.
@@ -44,7 +35,7 @@ static uint64_t below(struct draw *d, uint64_t n)
 {
 	d->random += SPLITMIX_STEP;
 
-	uint64_t r = mix(d->random);
+	uint64_t r = decide_mix(d->random);
 	return ((r >> 32) * n + ((r & UINT32_MAX) * n >> 32)) >> 32;
 }
 
@@ -60,7 +51,7 @@ static double cost_of(uint64_t h, uint32_t weight)
 }
 
 /* The client's prefix of 'bits' as a hash. */
-static uint64_t prefix_hash(const struct gtm_client *client, unsigned int bits)
+uint64_t decide_prefix_hash(const struct gtm_client *client, unsigned int bits)
 {
 	uint8_t prefix[16] = { 0 };
 	unsigned int whole = bits / 8;
@@ -76,11 +67,12 @@ static uint64_t prefix_hash(const struct gtm_client *client, unsigned int bits)
 		for (unsigned int k = 0; k < 8; k++)
 			half[i] = half[i] << 8 | prefix[8 * i + k];
 	}
-	return mix(mix(half[0] + (client->v6 ? 2 : 1) * SPLITMIX_STEP) +
-		   half[1]);
+	return decide_mix(
+		decide_mix(half[0] + (client->v6 ? 2 : 1) * SPLITMIX_STEP) +
+		half[1]);
 }
 
-static uint8_t prefix_bits(const struct gtm_client *client)
+uint8_t decide_prefix_bits(const struct gtm_client *client)
 {
 	uint8_t most = client->v6 ? GTM_PREFIX_V6 : GTM_PREFIX_V4;
 
@@ -112,8 +104,9 @@ static void groups_make(struct draw *d)
 		group->n = (uint16_t)(next - i);
 		d->weight += group->weight;
 		if (d->persist)
-			group->cost = cost_of(mix(d->client ^ candidate->key),
-					      group->weight);
+			group->cost =
+				cost_of(decide_mix(d->client ^ candidate->key),
+					group->weight);
 	}
 	d->live = d->all;
 }
@@ -163,7 +156,7 @@ static uint64_t address_hash(const struct draw *d, uint32_t i)
 
 	for (unsigned int k = 0; k < 16; k++)
 		h = (h ^ octets[k]) * SPLITMIX_STEP;
-	return mix(h);
+	return decide_mix(h);
 }
 
 /* Takes an address out of a group: where it is in the pool. */
@@ -250,30 +243,95 @@ static uint32_t draw_single(const struct decide_pool *pool, uint64_t random)
 	return at[from + below(&d, to - from)];
 }
 
-void decide_draw(struct decide_pool *pool, const struct gtm_question *q,
-		 unsigned int wanted, bool persist, struct gtm_answer *answer)
+/*
+ * Adds those that cost least of the rest, until there are as many as wanted:
+ * "N best".
+ */
+static void fill_up(struct decide_work *w, struct gtm_answer *answer,
+		    unsigned int wanted)
+{
+	while (answer->n < wanted && w->n_rest > 0) {
+		uint32_t best = 0;
+		for (uint32_t k = 1; k < w->n_rest; k++)
+			if (w->cost[w->rest[k]] < w->cost[w->rest[best]])
+				best = k;
+		uint32_t i = w->rest[best];
+		w->rest[best] = w->rest[--w->n_rest];
+		if (w->candidate[i].alias == NULL &&
+		    !drawn_before(&w->pool, answer, i))
+			answer->pick[answer->n++] = (uint16_t)i;
+	}
+}
+
+/* By cost, the least first; few: insertion. */
+static void order_by_cost(const struct decide_work *w,
+			  struct gtm_answer *answer)
+{
+	for (unsigned int k = 1; k < answer->n; k++) {
+		uint16_t pick = answer->pick[k];
+		unsigned int at = k;
+		for (; at > 0 && w->cost[answer->pick[at - 1]] > w->cost[pick];
+		     at--)
+			answer->pick[at] = answer->pick[at - 1];
+		answer->pick[at] = pick;
+	}
+}
+
+/* Leaves one server, the one that is drawn. */
+static void one_group(struct draw *d)
+{
+	uint32_t g = d->persist ? group_by_cost(d) : group_by_weight(d);
+
+	d->group[0] = d->group[g];
+	d->weight = d->group[0].weight;
+	d->live = 1;
+	d->all = 1;
+}
+
+/* True if the draw is at its end: an alias stands alone. */
+static bool take(const struct decide_work *w, struct gtm_answer *answer,
+		 uint32_t i)
+{
+	bool alias = w->candidate[i].alias != NULL;
+
+	if (alias ? answer->n == 0 : !drawn_before(&w->pool, answer, i))
+		answer->pick[answer->n++] = (uint16_t)i;
+	return alias && answer->n == 1;
+}
+
+void decide_draw(struct decide_work *w, struct gtm_answer *answer)
 {
 	struct group group[CONFIG_CHOICE_MAX];
-	struct draw d = { .pool = pool, .random = q->random, .group = group };
+	struct draw d = { .pool = &w->pool,
+			  .random = w->q->random,
+			  .client = w->prefix,
+			  .group = group };
+	unsigned int wanted = w->host->config->answers;
 
-	d.persist = persist && pool->n > wanted;
-	answer->n = 0;
-	answer->scope = 0;
+	d.persist =
+		w->keeps && (w->pool.n > wanted || w->host->config->one_server);
 	if (wanted == 1 && !d.persist) {
 		answer->pick[answer->n++] =
-			(uint16_t)draw_single(pool, q->random);
+			(uint16_t)draw_single(&w->pool, w->q->random);
 		return;
 	}
-	if (d.persist) {
-		answer->scope = prefix_bits(&q->client);
-		d.client = prefix_hash(&q->client, answer->scope);
-	}
+	if (d.persist && w->prefix_bits > w->scope)
+		w->scope = w->prefix_bits;
 	groups_make(&d);
-	for (uint32_t left = pool->n; left > 0 && answer->n < wanted; left--) {
+	if (w->host->config->one_server && d.all > 1)
+		one_group(&d);
+	bool alone = false;
+	for (uint32_t left = w->pool.n;
+	     left > 0 && answer->n < wanted && !alone; left--) {
 		if (d.live == 0)
 			round_start(&d);
-		uint32_t drawn = draw_one(&d);
-		if (!drawn_before(pool, answer, drawn))
-			answer->pick[answer->n++] = (uint16_t)drawn;
+		if (d.live == 0)
+			break;
+		alone = take(w, answer, draw_one(&d));
 	}
+	if (w->costed && w->ranks && !alone && !w->host->config->one_server)
+		fill_up(w, answer, wanted);
+	if (w->costed && w->ranks &&
+	    w->host->config->order == CONFIG_ORDER_COST && !alone)
+		order_by_cost(w, answer);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * decide_int - what decide.c and decide_draw.c share, and nobody else uses.
+ * decide_int - what the files of a decision share, and nobody else uses:
+ * decide.c (tiers, "fail", all together), decide_cost.c (load, cost),
+ * decide_near.c (how far POPs are from a client), decide_draw.c (the choice),
+ * decide_trace.c (why), decide_ttl.c (for how long).
  */
 #include "gtm/decide.h"
 
@@ -12,12 +15,182 @@ struct decide_pool {
 	uint32_t n;
 };
 
+/* How far the client is from POPs: looked up when first asked for. */
+struct decide_near {
+	const struct gtm_question *q;
+	bool looked, unmeasured;
+	bool known;    /* some latency is */
+	uint8_t scope; /* bits of the client's address that mattered */
+	struct gtm_group group;
+	const _Atomic uint32_t *cells; /* of the group; NULL: none */
+	struct gtm_cell_time time;
+};
+
+/* What a decision works with. */
+struct decide_work {
+	const struct gtm_host *host;
+	const struct gtm_question *q;
+	const struct gtm_candidate *candidate;
+	uint32_t n;
+	uint32_t from, to; /* the tier looked at */
+	bool some_full;	   /* one UP in it is at its capacity */
+	bool some_thin;	   /* one in it may have to get less */
+	bool said;	   /* of some candidate: by an operator, or a plan */
+	enum gtm_rule rule;
+	uint8_t *class;	  /* set for those before 'to' */
+	uint32_t *metric; /* as class */
+	struct decide_pool pool;
+	uint32_t *rest; /* were in the pool, but cost too much */
+	uint32_t n_rest;
+	float *cost; /* of candidates that were in the pool, if 'costed' */
+	float least; /* of these */
+	bool ranks;  /* several are wanted, or a trace: costs are kept */
+	bool costed;
+	bool explored;	 /* twice the cost was taken, on purpose */
+	bool keeps;	 /* the client keeps its server, by a hash */
+	uint64_t prefix; /* what is hashed, if so: of the client's prefix, */
+	uint8_t prefix_bits; /* of so many bits; 0: of the hostname */
+	uint32_t kept;	     /* server that a table says it has; 0: none */
+	uint8_t scope;
+	struct decide_near near;
+};
+
+static inline uint64_t decide_mix(uint64_t h)
+{
+	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+	return h ^ h >> 31;
+}
+
+/* The value that 'table' words stand for a server: never 0. */
+static inline uint32_t decide_word(const struct gtm_candidate *candidate)
+{
+	return (uint32_t)candidate->key | 1;
+}
+
+/* What is not said by its own tests alone: see decide_class(). */
+enum gtm_class decide_class_odd(const struct decide_work *w,
+				const struct gtm_candidate *candidate,
+				const struct gtm_glance *glance);
+
+/* By its tests. */
+static inline enum gtm_class decide_tested(const struct decide_work *w,
+					   const struct gtm_glance *glance)
+{
+	if (glance->state == GTM_NEVER)
+		return GTM_C_NEW;
+	/* Signed: the reader's clock may be a little behind. */
+	if ((int64_t)(w->q->now_ms - glance->when_ms) >
+	    (int64_t)w->host->max_age_ms)
+		return GTM_C_STALE;
+	return glance->state == GTM_UP ? GTM_C_UP : GTM_C_DOWN;
+}
+
+/* The class of a candidate, and the newest value if there is one. */
+static inline enum gtm_class decide_class(struct decide_work *w,
+					  const struct gtm_candidate *candidate,
+					  struct gtm_glance *glance)
+{
+	const struct gtm_admin *admin = candidate->admin;
+	uint64_t said =
+		atomic_load_explicit(&admin->drained_until_ms,
+				     memory_order_relaxed) |
+		atomic_load_explicit(&admin->forced, memory_order_relaxed) |
+		atomic_load_explicit(&admin->held, memory_order_relaxed) |
+		atomic_load_explicit(&admin->planned_ms, memory_order_relaxed);
+
+	*glance = (struct gtm_glance){ GTM_UP, 1, 0 };
+	if (candidate->cell != NULL)
+		*glance = gtm_slot_glance(&candidate->cell->slot);
+	if (said != 0 || candidate->odd) {
+		w->said |= said != 0;
+		return decide_class_odd(w, candidate, glance);
+	}
+	return decide_tested(w, glance);
+}
+
+static inline bool decide_full(const struct gtm_candidate *candidate,
+			       uint32_t metric)
+{
+	/* Without a capacity, the difference is the largest number. */
+	return metric > candidate->capacity - 1;
+}
+
+/* Of values that make up a cost. */
+enum decide_kind {
+	DECIDE_LATENCY,
+	DECIDE_LOAD,
+	DECIDE_LOSS,
+	DECIDE_BANDWIDTH,
+	DECIDE_KINDS
+};
+
 /*
- * Draws up to 'wanted' (1..GTM_ANSWERS_MAX) addresses from a pool of at least
- * one into answer->pick and ->n, and sets answer->scope.  Reorders the pool.
+ * What is known of a candidate, in the unit of the kind's weight; less than 0:
+ * unknown.  Not for DECIDE_LATENCY.
  */
-void decide_draw(struct decide_pool *pool, const struct gtm_question *q,
-		 unsigned int wanted, bool persist, struct gtm_answer *answer);
+float decide_value(const struct decide_work *w, enum decide_kind kind,
+		   uint32_t i);
+
+/* A quick look: it may shed load, or has been down. */
+static inline bool decide_thin(const struct gtm_candidate *candidate,
+			       uint32_t metric)
+{
+	/* Without a capacity nothing is shed: the marks are the same. */
+	return (metric > candidate->shed_from &&
+		candidate->shed_from != candidate->capacity) ||
+	       (candidate->cell != NULL &&
+		atomic_load_explicit(&candidate->cell->slot.back,
+				     memory_order_relaxed) != 0);
+}
+
+/* The rules 4 to 6 of decide.h, on the pool. */
+void decide_load(struct decide_work *w);
+void decide_cost(struct decide_work *w);
+
+static inline void decide_near_init(struct decide_near *near,
+				    const struct gtm_question *q)
+{
+	*near = (struct decide_near){ .q = q };
+}
+
+/* Finds the client's group, once. */
+void decide_near_look(struct decide_near *near, const struct gtm_world *world);
+
+/* What was measured, after that. */
+static inline float decide_near_cell(const struct decide_near *near,
+				     uint32_t column)
+{
+	if (near->cells == NULL)
+		return -1.0f;
+	return gtm_cell_ms(atomic_load_explicit(&near->cells[column],
+						memory_order_acquire),
+			   near->time);
+}
+
+/*
+ * The round trip from the client to a POP in milliseconds, and how that is
+ * known; less than 0: it is not.
+ */
+float decide_near_ms(struct decide_near *near, const struct gtm_host *host,
+		     uint16_t pop, enum gtm_source *source);
+
+/*
+ * Draws up to config->answers addresses from a pool of at least one into
+ * answer->pick and ->n, and adds those of 'rest' that cost least if there are
+ * not enough.  Reorders the pool.
+ */
+void decide_draw(struct decide_work *w, struct gtm_answer *answer);
+
+/* Before the draw, which puts the pool into another order. */
+void decide_trace(struct decide_work *w, struct gtm_trace *trace);
+
+uint32_t decide_ttl_s(const struct decide_work *w);
+
+/* The client's prefix that keeps a server: its bits, and a hash of them. */
+uint8_t decide_prefix_bits(const struct gtm_client *client);
+uint64_t decide_name_hash(const struct dname *name); /* in any case */
+uint64_t decide_prefix_hash(const struct gtm_client *client, unsigned int bits);
 
 /* The first index after 'from' in the pool that is of another server. */
 uint32_t decide_run(const struct decide_pool *pool, uint32_t from);

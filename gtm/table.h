@@ -15,8 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GTM_TIME_MAX   ((UINT64_C(1) << 38) - 1)
-#define GTM_METRIC_MAX ((UINT32_C(1) << 24) - 1)
+#define GTM_TIME_MAX	((UINT64_C(1) << 38) - 1)
+#define GTM_STATE_SHIFT 62 /* in gtm_slot.now */
+#define GTM_ERROR_SHIFT 48 /* in gtm_slot.since */
+#define GTM_METRIC_MAX	((UINT32_C(1) << 24) - 1)
 
 enum gtm_state { GTM_NEVER, GTM_UP, GTM_DOWN };
 
@@ -24,8 +26,16 @@ struct gtm_slot {
 	_Atomic uint64_t now;	/* state 2, metric 24, time 38 bits */
 	_Atomic uint64_t since; /* when the state began, error in the top 16 */
 	_Atomic uint64_t up;	/* when it was last measured to be up */
+	_Atomic uint64_t back;	/* when it last came up after it was down */
 	_Atomic uint64_t rows;	/* taken */
+	_Atomic uint32_t settled; /* the metric, without its flutter */
 };
+
+/*
+ * A metric that moves by no more than this many per cent of what it was
+ * settled at does not move a decision (hysteresis).
+ */
+#define GTM_SETTLE_PCT 5u
 
 /* A reading of a slot. */
 struct gtm_value {
@@ -35,6 +45,7 @@ struct gtm_value {
 	uint64_t when_ms;  /* measured; 0: never */
 	uint64_t since_ms; /* this state began; 0: never */
 	uint64_t up_ms;	   /* last measured to be up; 0: never */
+	uint64_t back_ms;  /* came up after it was down; 0: never */
 	uint64_t rows;
 };
 
@@ -46,8 +57,21 @@ struct gtm_value {
 bool gtm_slot_put(struct gtm_slot *slot, enum gtm_state state, uint32_t metric,
 		  uint16_t error, uint64_t when_ms);
 
+/*
+ * The writer's: makes the slot say what another one, or a journal, said: also
+ * what is older, or nothing (GTM_NEVER).  Times as above; what a gtm_value does
+ * not have is as after the first measurement.
+ */
+void gtm_slot_set(struct gtm_slot *slot, const struct gtm_value *value);
+
 /* Anybody's. */
 void gtm_slot_read(const struct gtm_slot *slot, struct gtm_value *value);
+
+/* The metric that decisions compare; 0 before the first value. */
+static inline uint32_t gtm_slot_settled(const struct gtm_slot *slot)
+{
+	return atomic_load_explicit(&slot->settled, memory_order_relaxed);
+}
 
 /* What a decision needs, in one load. */
 struct gtm_glance {

@@ -9,10 +9,17 @@
 #include "gtm/world_int.h"
 
 const char *const gtm_count_names[GTM_COUNTS] = {
-	[GTM_DECISIONS] = "decisions", [GTM_ON_BACKUP] = "backup",
-	[GTM_ON_HIDDEN] = "hidden",    [GTM_ON_FAIL] = "fail",
-	[GTM_NO_DATA] = "nodata",      [GTM_SERVFAILS] = "servfail",
-	[GTM_EXTRA] = "extra",	       [GTM_EXPOSED] = "exposed",
+	[GTM_DECISIONS] = "decisions",
+	[GTM_ON_BACKUP] = "backup",
+	[GTM_ON_HIDDEN] = "hidden",
+	[GTM_ON_FAIL] = "fail",
+	[GTM_NO_DATA] = "nodata",
+	[GTM_SERVFAILS] = "servfail",
+	[GTM_EXTRA] = "extra",
+	[GTM_EXPOSED] = "exposed",
+	[GTM_ON_ELSE] = "else",
+	[GTM_EXPLORED] = "explored",
+	[GTM_DRY] = "dry",
 };
 
 const char *const gtm_row_fate_names[GTM_ROW_FATES] = {
@@ -147,13 +154,151 @@ static bool value_good(const struct gtm_row *row)
 	       isfinite(row->age_ms);
 }
 
+/*
+ * When a value of that age was measured, by the slots' clock; or what is wrong
+ * with it.
+ */
+static enum gtm_row_fate when_of(double age_ms, uint64_t now_ms,
+				 uint64_t *when_ms)
+{
+	*when_ms = now_ms < GTM_TIME_MAX ? now_ms : GTM_TIME_MAX;
+	if (age_ms < -GTM_FUTURE_MS)
+		return GTM_ROW_FUTURE;
+	/* Before the slots' clock began: it cannot say how old that is. */
+	if (age_ms >= (double)*when_ms)
+		return GTM_ROW_OLD;
+	if (age_ms > 0.0)
+		*when_ms -= (uint64_t)age_ms;
+	return GTM_ROW_OK;
+}
+
+/*
+ * Until when a server that others need counts as up: each of its services must
+ * be up on one of its addresses.
+ */
+static uint64_t good_until(const struct gtm_world *world, uint32_t server)
+{
+	uint64_t all_ms = UINT64_MAX;
+	uint32_t to = world->first[server + 1];
+
+	for (uint32_t i = world->first[server]; i < to; i++) {
+		const struct config_service *service = world->about[i].service;
+		uint64_t best_ms = 0;
+		for (uint32_t k = world->first[server]; k < to; k++) {
+			struct gtm_glance g =
+				gtm_slot_glance(&world->cells[k]->slot);
+			uint64_t until_ms = 0;
+			if (g.state == GTM_NEVER)
+				until_ms = UINT64_MAX;
+			else if (g.state == GTM_UP)
+				until_ms = g.when_ms + service->max_age_ms;
+			if (world->about[k].service == service &&
+			    until_ms > best_ms)
+				best_ms = until_ms;
+		}
+		if (best_ms < all_ms)
+			all_ms = best_ms;
+	}
+	return all_ms;
+}
+
+/* What a new state of a cell of 'server' means for the server. */
+static void server_told(struct gtm_world *world, uint32_t server,
+			enum gtm_state state)
+{
+	const struct config_server *config = &world->config->servers[server];
+	struct gtm_admin *admin = world->admins[server];
+
+	if (config->is_needed)
+		atomic_store_explicit(&admin->good_until_ms,
+				      good_until(world, server),
+				      memory_order_relaxed);
+	if (config->failback_manual && state == GTM_DOWN)
+		atomic_store_explicit(&admin->held, 1, memory_order_relaxed);
+}
+
+static enum gtm_row_fate value_put(struct gtm_slot *slot, double value,
+				   double age_ms, uint64_t now_ms)
+{
+	uint64_t when_ms;
+	enum gtm_row_fate fate = when_of(age_ms, now_ms, &when_ms);
+
+	/* Not a number is never within bounds. */
+	if (!(value >= 0.0 && value <= (double)GTM_METRIC_MAX) ||
+	    !isfinite(age_ms))
+		return GTM_ROW_VALUE;
+	if (fate != GTM_ROW_OK)
+		return fate;
+	return gtm_slot_put(slot, GTM_UP, (uint32_t)(value + 0.5), 0, when_ms)
+		       ? GTM_ROW_OK
+		       : GTM_ROW_OLD;
+}
+
+enum gtm_row_fate gtm_world_feed_load(struct gtm_world *world,
+				      struct slice server, double value,
+				      double age_ms, uint64_t now_ms)
+{
+	uint32_t i = gtm_world_server(world, server);
+
+	if (i == CONFIG_NONE)
+		return GTM_ROW_UNKNOWN;
+	return value_put(&world->admins[i]->load, value, age_ms, now_ms);
+}
+
+/* Index of the POP, or how many there are. */
+static size_t pop_find(const struct gtm_world *world, struct slice pop)
+{
+	size_t n = world->config->n_pops;
+	size_t i = 0;
+
+	while (i < n && (pop.p == NULL || !slice_is(pop, world->pops[i]->id)))
+		i++;
+	return i;
+}
+
+enum gtm_row_fate gtm_world_feed_latency(struct gtm_world *world,
+					 const struct gtm_client *group,
+					 struct slice pop, double ms,
+					 double age_ms, uint64_t now_ms)
+{
+	size_t i = pop_find(world, pop);
+	uint64_t when_ms;
+
+	if (i == world->config->n_pops || world->groups == NULL)
+		return GTM_ROW_UNKNOWN;
+	if (!isfinite(ms) || !isfinite(age_ms))
+		return GTM_ROW_VALUE;
+	enum gtm_row_fate fate = when_of(age_ms, now_ms, &when_ms);
+	if (fate != GTM_ROW_OK)
+		return fate;
+	return gtm_groups_put(world->groups, group, world->columns[i],
+			      (float)ms, when_ms, now_ms)
+		       ? GTM_ROW_OK
+		       : GTM_ROW_OLD;
+}
+
+enum gtm_row_fate gtm_world_feed_pop(struct gtm_world *world, struct slice pop,
+				     enum gtm_pop_kind kind, double value,
+				     double age_ms, uint64_t now_ms)
+{
+	size_t i = pop_find(world, pop);
+
+	if (i == world->config->n_pops)
+		return GTM_ROW_UNKNOWN;
+	if (value > 100.0)
+		return GTM_ROW_VALUE;
+	return value_put(kind == GTM_LOSS ? &world->pops[i]->loss
+					  : &world->pops[i]->bandwidth,
+			 value * 100.0, age_ms, now_ms);
+}
+
 enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 				 const struct gtm_row *row, uint64_t now_ms,
 				 bool *changed)
 {
 	struct gtm_cell *cell =
 		gtm_world_cell(world, row->server, &row->address, row->service);
-	uint64_t when_ms = now_ms < GTM_TIME_MAX ? now_ms : GTM_TIME_MAX;
+	uint64_t when_ms;
 
 	if (changed != NULL)
 		*changed = false;
@@ -161,14 +306,9 @@ enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 		return GTM_ROW_UNKNOWN;
 	if (!value_good(row))
 		return GTM_ROW_VALUE;
-	if (row->age_ms < -GTM_FUTURE_MS)
-		return GTM_ROW_FUTURE;
-
-	/* Before the slots' clock began: it cannot say how old that is. */
-	if (row->age_ms >= (double)when_ms)
-		return GTM_ROW_OLD;
-	if (row->age_ms > 0.0)
-		when_ms -= (uint64_t)row->age_ms;
+	enum gtm_row_fate fate = when_of(row->age_ms, now_ms, &when_ms);
+	if (fate != GTM_ROW_OK)
+		return fate;
 	enum gtm_state before = gtm_slot_glance(&cell->slot).state;
 	if (!gtm_slot_put(&cell->slot, row->state,
 			  (uint32_t)(row->metric + 0.5), (uint16_t)row->error,
@@ -176,6 +316,7 @@ enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 		return GTM_ROW_OLD;
 	if (changed != NULL)
 		*changed = before != row->state;
+	server_told(world, gtm_world_server(world, row->server), row->state);
 	return GTM_ROW_OK;
 }
 
@@ -214,6 +355,14 @@ void gtm_world_free(struct gtm_world *world)
 	for (size_t i = 0; world->admins != NULL && i < n_servers; i++)
 		if (world->admins[i] != NULL)
 			drop(world->admins[i], &world->admins[i]->refs);
+	for (size_t i = 0; world->pops != NULL && i < world->config->n_pops;
+	     i++)
+		if (world->pops[i] != NULL)
+			drop(world->pops[i], &world->pops[i]->refs);
+	free(world->pops);
+	gtm_groups_drop(world->groups);
+	free(world->columns);
+	free(world->needs);
 	free(world->hosts);
 	free(world->cells);
 	free(world->about);

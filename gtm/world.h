@@ -19,15 +19,48 @@
 #include <stddef.h>
 
 #include "common/config.h"
+#include "gtm/groups.h"
 #include "gtm/table.h"
 
 /*
  * What is kept of a server.  'drained_until_ms' is 0 (it serves), UINT64_MAX
- * (drained until further notice) or the time at which the drain ends.
+ * (drained until further notice) or the time at which the drain, or the window
+ * of maintenance, ends.
  */
 struct gtm_admin {
 	_Atomic uint32_t refs; /* worlds that have it */
+	_Atomic uint32_t held; /* 1: it has failed, and comes back by hand */
 	_Atomic uint64_t drained_until_ms;
+	/* an operator's word: enum gtm_force << 62 | until when, in ms */
+	_Atomic uint64_t forced;
+	/* when the next window of maintenance begins; 0: none is known */
+	_Atomic uint64_t planned_ms;
+	/*
+	 * For those that need it: until when it counts as up by what was
+	 * measured; UINT64_MAX: nobody has tested it.
+	 */
+	_Atomic uint64_t good_until_ms;
+	struct gtm_slot load; /* of the machine; its state is GTM_UP */
+};
+
+enum gtm_force { GTM_UNFORCED, GTM_FORCED_UP, GTM_FORCED_DOWN };
+#define GTM_FORCE_EVER ((UINT64_C(1) << 62) - 1)
+
+/* The word that holds now. */
+static inline enum gtm_force gtm_admin_force(const struct gtm_admin *admin,
+					     uint64_t now_ms)
+{
+	uint64_t w = atomic_load_explicit(&admin->forced, memory_order_relaxed);
+
+	return (w & GTM_FORCE_EVER) > now_ms ? (enum gtm_force)(w >> 62)
+					     : GTM_UNFORCED;
+}
+
+/* What is measured at a POP, in hundredths of a per cent; state GTM_UP. */
+struct gtm_pop {
+	_Atomic uint32_t refs;
+	struct gtm_slot loss, bandwidth;
+	char id[];
 };
 
 /*
@@ -61,7 +94,10 @@ enum gtm_count {
 	GTM_ON_FAIL,   /* nothing was up: the "fail" policy answered */
 	GTM_NO_DATA,   /* without a record */
 	GTM_SERVFAILS,
-	GTM_EXTRA,   /* decided for additional data */
+	GTM_EXTRA,    /* decided for additional data */
+	GTM_ON_ELSE,  /* answered by the hostname that stands in for it */
+	GTM_EXPLORED, /* with a wider choice, to keep tables alive */
+	GTM_DRY,      /* decided, but the zone's own answer was given */
 	GTM_EXPOSED, /* records of a zone held a hidden server; plugin/edit.c */
 	GTM_COUNTS,
 };
@@ -74,17 +110,27 @@ struct gtm_counts {
 	_Atomic uint64_t noted;
 };
 
-/* One address that may be given out. */
+/* One address, or alias, that may be given out. */
 struct gtm_candidate {
 	const struct gtm_cell *cell; /* NULL: nobody tests it, always up */
 	struct gtm_admin *admin;
 	struct gtm_tally *tally;
-	uint64_t key;	     /* hash of its server's id, the same everywhere */
-	uint32_t weight;     /* of its server; 0: gets nothing */
-	uint32_t capacity;   /* 0: no limit */
-	uint32_t server;     /* index into the configuration's */
-	uint8_t tier;	     /* enum config_tier */
-	uint8_t address[16]; /* network order, 4 or 16 octets */
+	uint64_t key;	    /* hash of its server's id, the same everywhere */
+	uint32_t weight;    /* of its server; 0: gets nothing */
+	uint32_t capacity;  /* 0: no limit */
+	uint32_t server;    /* index into the configuration's */
+	uint32_t shed_from; /* load from which it gets less; the capacity: it
+			       sheds nothing */
+	uint32_t slow_start_ms;
+	uint16_t pop;		     /* whose measurements hold: index */
+	uint32_t column;	     /* in the table of latencies */
+	const struct gtm_pop *place; /* the same POP */
+	uint8_t tier;		     /* enum config_tier */
+	uint8_t n_needs;
+	bool odd;			/* has needs, no weight, or no tests */
+	struct gtm_admin *const *needs; /* of the servers that it needs */
+	const struct dname *alias;	/* instead of the address, or NULL */
+	uint8_t address[16];		/* network order, 4 or 16 octets */
 };
 
 enum gtm_family { GTM_V4, GTM_V6, GTM_FAMILIES };
@@ -92,7 +138,13 @@ enum gtm_family { GTM_V4, GTM_V6, GTM_FAMILIES };
 struct gtm_host {
 	const struct config_hostname *config;
 	struct gtm_counts *counts;
-	uint32_t max_age_ms; /* of its service's values */
+	const struct config_service *service; /* NULL: none */
+	const struct gtm_world *world;
+	const struct gtm_host *otherwise; /* answers when this one fails */
+	uint32_t max_age_ms;		  /* of its service's values */
+	uint32_t fall_ms, rise_ms; /* the least time to go down, come up */
+	bool thins;   /* some candidate sheds load, or starts slowly */
+	bool aliases; /* all candidates are: it has no other records */
 	uint32_t n[GTM_FAMILIES];
 	/* by tier, then as in the configuration */
 	struct gtm_candidate *candidate[GTM_FAMILIES];
@@ -107,6 +159,10 @@ struct gtm_world {
 	struct gtm_about *about;   /* as cells */
 	uint32_t *first;	   /* cell of each server, and the end */
 	struct gtm_admin **admins; /* as config->servers */
+	struct gtm_pop **pops;	   /* as config->pops */
+	struct gtm_admin **needs;  /* of all servers, one after another */
+	struct gtm_groups *groups; /* latencies; NULL: there is one POP */
+	uint32_t *columns;	   /* in it, as config->pops */
 };
 
 /*
@@ -150,6 +206,27 @@ extern const char *const gtm_row_fate_names[GTM_ROW_FATES];
 enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 				 const struct gtm_row *row, uint64_t now_ms,
 				 bool *changed);
+
+/*
+ * Takes the load of a server's machine, or what was measured at a POP: 'value'
+ * is a metric, or per cent.
+ */
+enum gtm_row_fate gtm_world_feed_load(struct gtm_world *world,
+				      struct slice server, double value,
+				      double age_ms, uint64_t now_ms);
+enum gtm_pop_kind { GTM_LOSS, GTM_BANDWIDTH };
+enum gtm_row_fate gtm_world_feed_pop(struct gtm_world *world, struct slice pop,
+				     enum gtm_pop_kind kind, double value,
+				     double age_ms, uint64_t now_ms);
+
+/*
+ * Takes the round trip from a POP to a group of clients, in milliseconds; less
+ * than 0: out of reach.
+ */
+enum gtm_row_fate gtm_world_feed_latency(struct gtm_world *world,
+					 const struct gtm_client *group,
+					 struct slice pop, double ms,
+					 double age_ms, uint64_t now_ms);
 
 /* The cell of a server's address and service, or NULL. */
 struct gtm_cell *gtm_world_cell(const struct gtm_world *world,

@@ -30,6 +30,7 @@ struct build {
 	struct want *wants;
 	size_t n_wants;
 	uint32_t *server_was, *service_was; /* index in 'old', CONFIG_NONE */
+	uint32_t *needs_at; /* of each server: its first in world->needs */
 	const struct gtm_host **hosts_were; /* those of 'old', by name */
 };
 
@@ -203,6 +204,38 @@ static int were_find(struct build *b)
 
 /* -- servers and cells ----------------------------------------------------- */
 
+static struct gtm_admin *admin_new(void)
+{
+	struct gtm_admin *admin = calloc(1, sizeof(*admin));
+
+	if (admin != NULL)
+		atomic_init(&admin->good_until_ms, UINT64_MAX);
+	return admin;
+}
+
+/* Where the needs of each server begin. */
+static int needs_make(struct build *b)
+{
+	const struct config *config = b->config;
+	struct gtm_world *world = b->world;
+	size_t n = 0;
+
+	b->needs_at = calloc(config->n_servers + 1, sizeof(*b->needs_at));
+	for (size_t i = 0; i < config->n_servers; i++)
+		n += config->servers[i].n_needs;
+	world->needs = calloc(n + 1, sizeof(struct gtm_admin *));
+	if (b->needs_at == NULL || world->needs == NULL)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < config->n_servers; i++) {
+		const struct config_server *server = &config->servers[i];
+		b->needs_at[i] = (uint32_t)n;
+		for (size_t k = 0; k < server->n_needs; k++)
+			world->needs[n++] = world->admins[server->needs[k]];
+	}
+	return 0;
+}
+
 static int admins_make(struct build *b)
 {
 	struct gtm_world *world = b->world;
@@ -215,11 +248,96 @@ static int admins_make(struct build *b)
 		if (b->old != NULL && b->server_was[i] != CONFIG_NONE)
 			world->admins[i] = b->old->admins[b->server_was[i]];
 		else
-			world->admins[i] = calloc(1, sizeof(struct gtm_admin));
+			world->admins[i] = admin_new();
 		if (world->admins[i] == NULL)
 			return -ENOMEM;
 		hold(&world->admins[i]->refs);
 	}
+	return needs_make(b);
+}
+
+static struct gtm_pop *pop_new(const char *id)
+{
+	size_t n = strlen(id) + 1;
+	struct gtm_pop *pop = calloc(1, sizeof(*pop) + n);
+
+	if (pop != NULL)
+		memcpy(pop->id, id, n);
+	return pop;
+}
+
+static struct gtm_pop *pop_was(const struct gtm_world *old, const char *id)
+{
+	for (size_t i = 0; old != NULL && i < old->config->n_pops; i++)
+		if (strcmp(old->pops[i]->id, id) == 0)
+			return old->pops[i];
+	return NULL;
+}
+
+static int pops_make(struct build *b)
+{
+	struct gtm_world *world = b->world;
+	size_t n = b->config->n_pops;
+
+	world->pops = calloc(n + 1, sizeof(struct gtm_pop *));
+	if (world->pops == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const char *id = b->config->pops[i].id;
+		world->pops[i] = pop_was(b->old, id);
+		if (world->pops[i] == NULL)
+			world->pops[i] = pop_new(id);
+		if (world->pops[i] == NULL)
+			return -ENOMEM;
+		hold(&world->pops[i]->refs);
+	}
+	return 0;
+}
+
+/* A column of 'groups' for each POP; false: there is no room. */
+static bool columns_fill(const struct build *b, struct gtm_groups *groups)
+{
+	for (size_t i = 0; i < b->config->n_pops; i++) {
+		uint32_t column =
+			gtm_groups_column(groups, b->config->pops[i].id);
+		if (column == CONFIG_NONE)
+			return false;
+		b->world->columns[i] = column;
+	}
+	return true;
+}
+
+/*
+ * The table of latencies: that of the world before, or a new one if there are
+ * more POPs than that has room for, or another size is wanted.
+ */
+static int groups_make(struct build *b)
+{
+	struct gtm_world *world = b->world;
+	const struct config *config = b->config;
+	size_t n = config->n_pops;
+	struct gtm_groups *was = b->old != NULL ? b->old->groups : NULL;
+
+	world->columns = calloc(n + 1, sizeof(*world->columns));
+	if (world->columns == NULL)
+		return -ENOMEM;
+	if (n < 2 || config->groups_max == 0)
+		return 0;
+	if (was != NULL && b->old->config->groups_max == config->groups_max &&
+	    columns_fill(b, was)) {
+		gtm_groups_hold(was);
+		world->groups = was;
+		return 0;
+	}
+	if (n > GTM_COLUMNS_MAX)
+		return -E2BIG;
+	size_t spare = 2 + n / 32;
+	world->groups =
+		gtm_groups_new(config->groups_max, (uint32_t)(n + spare));
+	if (world->groups == NULL || !columns_fill(b, world->groups))
+		return -ENOMEM;
+	if (was != NULL)
+		gtm_groups_copy(world->groups, was);
 	return 0;
 }
 
@@ -371,6 +489,33 @@ static uint64_t key_of(const char *id)
 	return h ^ h >> 29;
 }
 
+/* What holds for all addresses of a server. */
+static void candidate_begin(const struct build *b, struct gtm_host *host,
+			    uint32_t server, struct gtm_candidate *candidate)
+{
+	const struct config_server *from = &b->config->servers[server];
+	uint32_t pop = b->config->pops[from->pop].near;
+
+	candidate->server = server;
+	candidate->key = key_of(from->id);
+	candidate->admin = b->world->admins[server];
+	candidate->weight = from->weight;
+	candidate->capacity = from->capacity;
+	candidate->shed_from =
+		(uint32_t)((uint64_t)from->capacity * from->shed_pct / 100);
+	candidate->slow_start_ms = from->slow_start_ms;
+	candidate->pop = (uint16_t)pop;
+	candidate->column = b->world->columns[pop];
+	candidate->place = b->world->pops[pop];
+	candidate->n_needs = (uint8_t)from->n_needs;
+	candidate->needs = &b->world->needs[b->needs_at[server]];
+	candidate->alias = from->alias;
+	candidate->odd =
+		from->n_needs > 0 || from->weight == 0 || from->alias != NULL;
+	if (candidate->shed_from < from->capacity || from->slow_start_ms > 0)
+		host->thins = true;
+}
+
 static void candidate_fill(const struct build *b,
 			   const struct config_hostname *config,
 			   uint32_t server, size_t address,
@@ -380,15 +525,12 @@ static void candidate_fill(const struct build *b,
 	size_t n;
 	const uint8_t *octets = world_octets(&from->addresses[address], &n);
 
-	candidate->server = server;
-	candidate->admin = b->world->admins[server];
-	candidate->weight = from->weight;
-	candidate->capacity = from->capacity;
 	memcpy(candidate->address, octets, n);
 	if (config->service != CONFIG_NONE)
 		candidate->cell =
 			world_cell(b->world, server, &from->addresses[address],
 				   config->service);
+	candidate->odd |= candidate->cell == NULL;
 }
 
 static enum gtm_family family_of(const struct sockaddr_storage *address)
@@ -407,6 +549,8 @@ static void candidates_count(const struct build *b,
 				&b->config->servers[config->servers[tier][i]];
 			for (size_t k = 0; k < server->n_addresses; k++)
 				n[family_of(&server->addresses[k])]++;
+			for (size_t f = 0; f < GTM_FAMILIES; f++)
+				n[f] += server->alias != NULL;
 		}
 }
 
@@ -416,14 +560,18 @@ static void candidates_fill(const struct build *b, struct gtm_host *host,
 			    uint32_t n[static GTM_FAMILIES])
 {
 	const struct config_server *server = &b->config->servers[index];
-	uint64_t key = key_of(server->id);
 
+	for (size_t f = 0; server->alias != NULL && f < GTM_FAMILIES; f++) {
+		struct gtm_candidate *candidate = &host->candidate[f][n[f]++];
+		candidate->tier = (uint8_t)tier;
+		candidate_begin(b, host, index, candidate);
+	}
 	for (size_t k = 0; k < server->n_addresses; k++) {
 		enum gtm_family family = family_of(&server->addresses[k]);
 		struct gtm_candidate *candidate =
 			&host->candidate[family][n[family]++];
-		candidate->key = key;
 		candidate->tier = (uint8_t)tier;
+		candidate_begin(b, host, index, candidate);
 		candidate_fill(b, host->config, index, k, candidate);
 	}
 }
@@ -436,9 +584,17 @@ static int host_make(const struct build *b,
 	uint32_t done[GTM_FAMILIES] = { 0 };
 
 	host->config = config;
-	if (config->service != CONFIG_NONE)
-		host->max_age_ms =
-			b->config->services[config->service].max_age_ms;
+	host->world = b->world;
+	if (config->otherwise != CONFIG_NONE)
+		host->otherwise = &b->world->hosts[config->otherwise];
+	if (config->service != CONFIG_NONE) {
+		host->service = &b->config->services[config->service];
+		host->max_age_ms = host->service->max_age_ms;
+		host->fall_ms =
+			host->service->fall * host->service->interval_ms;
+		host->rise_ms =
+			host->service->rise * host->service->interval_ms;
+	}
 	candidates_count(b, config, n);
 	if (n[GTM_V4] > CONFIG_CHOICE_MAX || n[GTM_V6] > CONFIG_CHOICE_MAX)
 		return -E2BIG;
@@ -454,6 +610,9 @@ static int host_make(const struct build *b,
 		for (size_t i = 0; i < config->n_servers[tier]; i++)
 			candidates_fill(b, host, tier, config->servers[tier][i],
 					done);
+	host->aliases = n[GTM_V4] + n[GTM_V6] > 0;
+	for (size_t i = 0; i < n[GTM_V4] + n[GTM_V6]; i++)
+		host->aliases &= host->candidate[GTM_V4][i].alias != NULL;
 	return counters_make(b, host);
 }
 
@@ -492,6 +651,10 @@ int gtm_world_new(const struct config *config, const struct gtm_world *old,
 	if (rc == 0)
 		rc = admins_make(&b);
 	if (rc == 0)
+		rc = pops_make(&b);
+	if (rc == 0)
+		rc = groups_make(&b);
+	if (rc == 0)
 		rc = cells_make(&b);
 	if (rc == 0)
 		rc = hosts_make(&b);
@@ -505,5 +668,6 @@ int gtm_world_new(const struct config *config, const struct gtm_world *old,
 	free(b.server_was);
 	free(b.service_was);
 	free(b.hosts_were);
+	free(b.needs_at);
 	return rc;
 }

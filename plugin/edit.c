@@ -108,13 +108,17 @@ static void swap(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 
 	audit(ed, host, set);
 	steer_decide(ed->qctx, host, family, &g);
-	if (g.n == 0 && !in_answer && ed->qctx->client->query.isreferral)
+	if (g.outcome != GTM_ADDRESSES && !in_answer &&
+	    ed->qctx->client->query.isreferral)
 		return; /* glue, without which nobody gets there */
 	steer_count(ed->qctx, host, family, !in_answer, &g);
 	unsigned int kept = set->attributes & DNS_RDATASETATTR_REQUIRED;
 	edit_drop_set(ed, name, set);
 	if (g.outcome == GTM_SERVFAIL && asked)
 		ed->result = DNS_R_SERVFAIL;
+	else if (g.outcome == GTM_ALIAS &&
+		 (!in_answer || ed->qctx->qtype == dns_rdatatype_any))
+		return; /* where it leads, nobody here knows */
 	else if (g.n > 0)
 		ed->result = edit_add_addresses(ed, name, host, family, &g);
 	else if (asked)
@@ -343,7 +347,7 @@ static void edit_any(struct edit *ed, const struct place *place)
 			continue;
 		steer_decide(ed->qctx, place->host, family, &g);
 		steer_count(ed->qctx, place->host, family, f > 0, &g);
-		if (g.n == 0)
+		if (g.outcome != GTM_ADDRESSES)
 			continue;
 		edit_drop_denial(ed);
 		dns_name_t *owner = own_name(ed);
@@ -374,7 +378,7 @@ void edit_respond(const struct view_map *map, query_ctx_t *qctx)
 		return;
 	enum gtm_family family = family_of(set->type);
 	steer_decide(qctx, place->host, family, &g);
-	if (g.n == 0) /* for edit_message() */
+	if (g.outcome != GTM_ADDRESSES) /* for edit_message() */
 		return;
 	/* from now on the name has its place in the buffer */
 	ns_client_keepname(qctx->client, qctx->fname, qctx->dbuf);

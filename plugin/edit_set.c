@@ -93,21 +93,29 @@ isc_result_t edit_fresh_done(struct edit *ed, struct fresh *f,
 	return ISC_R_SUCCESS;
 }
 
-/* The decided records, not yet in a set. */
+/* The decided records, not yet in a set: addresses, or an alias. */
 isc_result_t edit_fresh_addresses(struct edit *ed, const struct gtm_host *host,
 				  enum gtm_family family,
 				  const struct gtm_answer *g, struct fresh *f)
 {
 	bool v6 = family == GTM_V6;
 	unsigned int size = v6 ? 16 : 4;
+
+	host = g->host; /* or the one that stands in for it */
+	const struct gtm_candidate *all = host->candidate[family];
+	if (g->outcome == GTM_ALIAS) {
+		const struct dname *alias = all[g->pick[0]].alias;
+		isc_result_t result = edit_fresh_init(ed, dns_rdatatype_cname,
+						      g->ttl_s, alias->n, f);
+		return result != ISC_R_SUCCESS
+			       ? result
+			       : edit_fresh_add(ed, f, alias->wire, alias->n);
+	}
 	isc_result_t result =
 		edit_fresh_init(ed, v6 ? dns_rdatatype_aaaa : dns_rdatatype_a,
 				g->ttl_s, size * g->n, f);
-
 	for (unsigned int i = 0; i < g->n && result == ISC_R_SUCCESS; i++)
-		result = edit_fresh_add(
-			ed, f, host->candidate[family][g->pick[i]].address,
-			size);
+		result = edit_fresh_add(ed, f, all[g->pick[i]].address, size);
 	return result;
 }
 

@@ -23,7 +23,9 @@
 #include "plugin/fresh.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
+#include "plugin/recorder.h"
 #include "plugin/survey.h"
+#include "plugin/tables.h"
 #include "plugin/thread.h"
 #include "plugin/wait.h"
 
@@ -404,9 +406,11 @@ static void tick(uv_timer_t *timer)
 	traffic_tick(e);
 	survey_tick(e, now_s);
 	persist_tick(e, now_s);
+	tables_tick(e, now_s);
 	fresh_tick(e);
 	denials_tick(e);
 	fill_tick(e);
+	recorder_tick(e->process);
 	(void)store_sweep(store, e->sweep_buckets, now_s);
 	shrink_tick(e);
 	struct store_entry *list = store_retired(store);

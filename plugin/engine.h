@@ -59,7 +59,10 @@ struct engine {
 	bool shrinking;
 	struct feed feed;
 	struct drain *drains;
-	uint32_t saved_s; /* see persist.h */
+	uint32_t tables_s; /* see tables.h */
+	bool tables_saving;
+	int64_t windows_next_s; /* maintenance: when to look again */
+	uint32_t saved_s;	/* see persist.h */
 	bool saving;
 	uint32_t surveyed_s; /* see survey.h */
 	struct fresh *fresh;

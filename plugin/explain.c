@@ -11,15 +11,13 @@
 
 #include <isc/random.h>
 
-#include "gtm/decide.h"
+#include "gtm/explain.h"
 #include "plugin/control.h"
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
+#include "plugin/rows.h"
 
 #define CLIENT_TEXT_MAX (INET6_ADDRSTRLEN + 4)
-
-static const char *const tier_names[CONFIG_TIERS] = { "primary", "backup",
-						      "hidden" };
 
 /* What is asked. */
 struct inquiry {
@@ -30,47 +28,6 @@ struct inquiry {
 
 /* -- the request --------------------------------------------------------------
  */
-
-/* "192.0.2.0/24", "2001:db8::1"; false: neither. */
-static bool client_parse(const char *text, struct gtm_client *out)
-{
-	const char *slash = strchr(text, '/');
-	struct slice address = { text, slash != NULL ? (size_t)(slash - text)
-						     : strlen(text) };
-	struct sockaddr_storage ss;
-	const struct sockaddr_in *in = (const void *)&ss;
-	const struct sockaddr_in6 *in6 = (const void *)&ss;
-	unsigned int bits = 0;
-
-	if (config_address_parse(address, &ss) != 0)
-		return false;
-	*out = (struct gtm_client){ .v6 = ss.ss_family == AF_INET6 };
-	out->bits = out->v6 ? 128 : 32;
-	if (out->v6)
-		memcpy(out->address, &in6->sin6_addr, 16);
-	else
-		memcpy(out->address, &in->sin_addr, 4);
-	if (slash == NULL)
-		return true;
-	for (const char *p = slash + 1; *p != '\0' && bits < 1000; p++) {
-		if (*p < '0' || *p > '9')
-			return false;
-		bits = bits * 10 + (unsigned int)(*p - '0');
-	}
-	if (bits < 1 || bits > out->bits)
-		return false;
-	out->bits = (uint8_t)bits;
-	return true;
-}
-
-static const struct gtm_host *host_find(const struct gtm_world *world,
-					const struct dname *name)
-{
-	for (size_t i = 0; i < world->n_hosts; i++)
-		if (dname_equal(&world->hosts[i].config->name, name))
-			return &world->hosts[i];
-	return NULL;
-}
 
 /* Reads the request; false after an error reply. */
 static bool inquiry_read(struct engine *e, struct control_client *client,
@@ -87,7 +44,7 @@ static bool inquiry_read(struct engine *e, struct control_client *client,
 				    name != NULL ? name : "");
 		return false;
 	}
-	in->host = host_find(e->snapshot->world, &dname);
+	in->host = gtm_explain_host(e->snapshot->world, &dname);
 	if (in->host == NULL) {
 		control_reply_error(client, "no hostname '%s'", name);
 		return false;
@@ -100,7 +57,7 @@ static bool inquiry_read(struct engine *e, struct control_client *client,
 	in->q.family = strcasecmp(type, "AAAA") == 0 ? GTM_V6 : GTM_V4;
 	if (from == NULL)
 		from = "0.0.0.0";
-	if (!client_parse(from, &in->q.client)) {
+	if (!rows_prefix(slice_of(from), &in->q.client)) {
 		control_reply_error(client, "not an address or prefix: '%s'",
 				    from);
 		return false;
@@ -133,99 +90,6 @@ static const char *where_is(struct process *p, const struct dname *name)
 	return where;
 }
 
-static void add_answer(struct json_object *o, const struct inquiry *in,
-		       const struct gtm_answer *g)
-{
-	static const char *const outcomes[] = { "addresses", "nodata",
-						"servfail" };
-	struct json_object *list = json_object_new_array();
-	char text[INET6_ADDRSTRLEN];
-
-	add_text(o, "rule", gtm_rule_names[g->rule]);
-	add_text(o, "tier", tier_names[g->tier]);
-	add_text(o, "outcome", outcomes[g->outcome]);
-	for (unsigned int i = 0; i < g->n; i++)
-		json_object_array_add(
-			list,
-			json_object_new_string(traffic_address(
-				in->q.family == GTM_V6,
-				in->host->candidate[in->q.family][g->pick[i]]
-					.address,
-				text)));
-	json_object_object_add(o, "answer", list);
-	add_number(o, "ttl_s", g->ttl_s);
-	add_number(o, "scope", g->scope);
-}
-
-static struct json_object *candidate_json(const struct gtm_world *world,
-					  const struct inquiry *in, size_t i,
-					  const struct gtm_trace_line *line)
-{
-	const struct gtm_candidate *c = &in->host->candidate[in->q.family][i];
-	const struct config_server *server = &world->config->servers[c->server];
-	struct json_object *o = json_object_new_object();
-	char text[INET6_ADDRSTRLEN];
-
-	add_text(o, "server", server->id);
-	add_text(o, "pop", world->config->pops[server->pop].id);
-	add_text(o, "tier", tier_names[c->tier]);
-	add_text(o, "address",
-		 traffic_address(in->q.family == GTM_V6, c->address, text));
-	add_text(o, "state", gtm_class_names[line->class]);
-	if (line->when_ms != 0) {
-		add_number(o, "metric", line->metric);
-		add_seconds(o, "age_s",
-			    in->q.now_ms > line->when_ms
-				    ? in->q.now_ms - line->when_ms
-				    : 0);
-	}
-	add_number(o, "weight", c->weight);
-	add_double(o, "share", line->share);
-	add_text(o, "verdict", gtm_verdict_names[line->verdict]);
-	add_number(
-		o, "given",
-		atomic_load_explicit(&c->tally->given, memory_order_relaxed));
-	return o;
-}
-
-static struct json_object *counts_json(const struct gtm_host *host)
-{
-	struct json_object *o = json_object_new_object();
-
-	for (size_t k = 0; k < GTM_COUNTS; k++)
-		add_number(o, gtm_count_names[k],
-			   atomic_load_explicit(&host->counts->n[k],
-						memory_order_relaxed));
-	return o;
-}
-
-static struct json_object *explain_json(struct engine *e,
-					const struct inquiry *in,
-					struct gtm_trace *trace)
-{
-	const struct gtm_world *world = e->snapshot->world;
-	const struct gtm_host *host = in->host;
-	struct json_object *o = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-	struct gtm_answer g;
-
-	gtm_decide(host, &in->q, &g, trace);
-	add_text(o, "name", host->config->id);
-	add_text(o, "type", in->q.family == GTM_V6 ? "AAAA" : "A");
-	add_text(o, "where", where_is(e->process, &host->config->name));
-	if (host->config->service != CONFIG_NONE)
-		add_text(o, "service",
-			 world->config->services[host->config->service].id);
-	add_text(o, "client", in->client);
-	add_answer(o, in, &g);
-	for (size_t i = 0; i < host->n[in->q.family]; i++)
-		json_object_array_add(
-			list, candidate_json(world, in, i, &trace->line[i]));
-	json_object_object_add(o, "candidates", list);
-	json_object_object_add(o, "counts", counts_json(host));
-	return o;
-}
-
 void traffic_explain(struct engine *e, struct control_client *client,
 		     struct json_object *request)
 {
@@ -233,14 +97,21 @@ void traffic_explain(struct engine *e, struct control_client *client,
 
 	if (!inquiry_read(e, client, request, &in))
 		return;
-	struct gtm_trace *trace = calloc(1, sizeof(*trace));
-	if (trace == NULL) {
+	const struct gtm_explain explain = {
+		.world = e->snapshot->world,
+		.host = in.host,
+		.q = &in.q,
+		.client = in.client,
+		.where = where_is(e->process, &in.host->config->name),
+		.counted = true,
+	};
+	struct json_object *o = gtm_explain_json(&explain);
+	if (o == NULL) {
 		control_reply_error(client, "out of memory");
 		return;
 	}
 	struct json_object *reply = json_object_new_object();
-	json_object_object_add(reply, "explain", explain_json(e, &in, trace));
-	free(trace);
+	json_object_object_add(reply, "explain", o);
 	control_reply(client, reply);
 }
 
@@ -253,7 +124,7 @@ struct json_object *traffic_host(struct engine *e, const struct gtm_host *host)
 
 	add_text(o, "name", host->config->id);
 	add_text(o, "where", where_is(e->process, &host->config->name));
-	json_object_object_add(o, "counts", counts_json(host));
+	json_object_object_add(o, "counts", gtm_explain_counts(host));
 	return o;
 }
 
@@ -269,9 +140,9 @@ void traffic_answers(const struct gtm_world *world, const struct gtm_host *host,
 			add_text(o, "name", host->config->id);
 			add_text(o, "server",
 				 world->config->servers[c->server].id);
-			add_text(
-				o, "address",
-				traffic_address(f == GTM_V6, c->address, text));
+			add_text(o, "address",
+				 gtm_explain_address(f == GTM_V6, c->address,
+						     text));
 			add_number(o, "given",
 				   atomic_load_explicit(&c->tally->given,
 							memory_order_relaxed));

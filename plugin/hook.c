@@ -135,6 +135,8 @@ static bool find_place(struct look *l, const query_ctx_t *qctx,
 		return place_ds(l, qctx);
 	}
 	*options = 0;
+	if (l->map->n_dry > 0)
+		steer_try(qctx, l->map);
 	l->place = map_find(l->map, qname->ndata, qname->length, &l->exact);
 	return is_ours(l->place);
 }

@@ -12,7 +12,9 @@
 #include "plugin/log.h"
 #include "plugin/map.h"
 #include "plugin/persist.h"
+#include "plugin/recorder.h"
 #include "plugin/state.h"
+#include "plugin/tables.h"
 
 /* -- snapshots ----------------------------------------------------------- */
 
@@ -36,6 +38,7 @@ static void snapshot_free(struct job *job)
 {
 	struct snapshot *s = (struct snapshot *)job;
 
+	recorder_drain(process_get()); /* decisions point to hostnames */
 	for (size_t i = 0; i < s->n; i++)
 		if (s->zone[i].state != NULL)
 			zone_state_unref(process_get(), s->zone[i].state);
@@ -284,6 +287,7 @@ int load_publish(struct process *p, struct config *config)
 	if (!p->snapshot_read)
 		saved = persist_read(p, s);
 	p->snapshot_read = true;
+	tables_configure(p, s);
 	engine_configure(p->engine, s, drains); /* takes our reference */
 	persist_put_back(p, saved);
 
@@ -295,6 +299,7 @@ int load_publish(struct process *p, struct config *config)
 		return -ENOMEM;
 	}
 	drop_maps(p, r);
+	recorder_poke(p);
 	return 0;
 }
 
@@ -473,6 +478,7 @@ int process_load(struct process *p)
 			  file, (unsigned long long)serial, n_zones);
 	} else {
 		load_report_log(file, &report);
+		recorder_word(p, "refused", "", file);
 		log_write(ISC_LOG_ERROR,
 			  "'%s' is refused: the running configuration stays",
 			  file);

@@ -15,8 +15,10 @@
  */
 struct view_map {
 	uint32_t refs;
-	struct zonemap *places;	   /* -> struct place */
-	struct nameset *hosts;	   /* -> those of hostnames */
+	struct zonemap *places; /* -> struct place */
+	struct nameset *hosts;	/* -> those of hostnames */
+	struct nameset *dry;	/* -> hosts that are decided, but not served */
+	size_t n_dry;
 	struct snapshot *snapshot; /* a reference */
 	struct dname **between;	   /* names made for it */
 	size_t n_between;
@@ -72,4 +74,14 @@ static inline const struct place *map_host(const struct view_map *map,
 					   const uint8_t *qname, size_t n)
 {
 	return nameset_find(map->hosts, qname, n);
+}
+
+/*
+ * The hostname of exactly that name that is only tried ("dry-run"), or NULL.
+ * Such a name is in no other way in the map.
+ */
+static inline const struct gtm_host *map_dry(const struct view_map *map,
+					     const uint8_t *qname, size_t n)
+{
+	return map->n_dry == 0 ? NULL : nameset_find(map->dry, qname, n);
 }

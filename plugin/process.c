@@ -14,6 +14,8 @@
 #include "plugin/load.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
+#include "plugin/recorder.h"
+#include "plugin/tables.h"
 #include "plugin/thread.h"
 
 const char *const counter_names[COUNT_FAILED] = {
@@ -65,6 +67,7 @@ static struct process the_process = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.worker_lock = PTHREAD_MUTEX_INITIALIZER,
 	.worker_wake = PTHREAD_COND_INITIALIZER,
+	.recorder_lock = PTHREAD_MUTEX_INITIALIZER,
 };
 static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
 
@@ -164,6 +167,7 @@ static void stop_worker(struct process *p)
 
 static void release_parts(struct process *p)
 {
+	recorder_free(p);
 	flight_table_free(p->flights);
 	p->flights = NULL;
 	store_free(p->store);
@@ -175,6 +179,7 @@ static void release_parts(struct process *p)
 	memset(p->departed, 0, sizeof(p->departed));
 	p->drains_read = false;
 	p->snapshot_read = false;
+	tables_free(p);
 	atomic_store(&p->snapshot_restored, 0);
 	atomic_store(&p->snapshot_saved, 0);
 	atomic_store(&p->snapshot_wall_s, 0);
@@ -195,6 +200,8 @@ static int make_parts(struct process *p, uint64_t cache_size_bytes)
 	int rc = store_new(cache_size_bytes, p->seed, &p->store);
 	if (rc == 0)
 		rc = flight_table_new(&p->flights);
+	if (rc == 0)
+		rc = recorder_new(p);
 	if (rc == 0)
 		rc = engine_start(p, &p->engine);
 	if (rc == 0) {
@@ -249,6 +256,8 @@ static void stop(struct process *p)
 	stop_worker(p);
 	engine_stop(p->engine);
 	persist_save_last(p);
+	tables_save_last(p);
+	recorder_last(p);
 	load_withdraw(p);
 	p->engine = NULL;
 	rcu_wait();

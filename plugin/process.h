@@ -174,6 +174,8 @@ struct load_report {
 };
 
 struct engine;
+struct notes;
+struct recorder;
 
 struct process {
 	isc_mem_t *mctx;
@@ -181,7 +183,10 @@ struct process {
 	struct store *store;
 	struct flight_table *flights;
 	struct engine *engine;
-	isc_quota_t waiters;	     /* a quota of our own, see wait.c */
+	pthread_mutex_t recorder_lock; /* see recorder.h */
+	struct recorder *recorder;     /* likewise */
+	struct notes *notes;	       /* see notes.h */
+	isc_quota_t waiters;	       /* a quota of our own, see wait.c */
 	uint64_t departed[COUNTERS]; /* of zones that are gone; process lock */
 	_Atomic uint64_t next_cache_id;
 	_Atomic uint32_t now_s;
@@ -199,6 +204,8 @@ struct process {
 	char *config_file;
 	struct view_map *all; /* the map of all zones, NULL: no configuration */
 	struct load_report report;
+	struct gtm_persist *_Atomic clients; /* see process_clients() */
+	bool tables_read;   /* by the thread that puts in force */
 	bool drains_read;   /* by the thread that puts in force */
 	bool snapshot_read; /* likewise */
 
@@ -266,6 +273,12 @@ uint64_t clock_now_ms(void);
 static inline uint64_t process_now_ms(const struct process *p)
 {
 	return atomic_load_explicit(&p->now_ms, memory_order_relaxed);
+}
+
+/* The table of clients that keep their servers; NULL: none is wanted. */
+static inline struct gtm_persist *process_clients(struct process *p)
+{
+	return atomic_load_explicit(&p->clients, memory_order_acquire);
 }
 
 static inline uint32_t process_now_s(const struct process *p)

@@ -3,6 +3,8 @@
 
 #include <json-c/json.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <string.h>
 
 #include "common/config.h"
 
@@ -46,17 +48,14 @@ static bool address_at(struct json_object *row, size_t i,
 	return text.p != NULL && config_address_parse(text, address) == 0;
 }
 
-bool rows_read(struct json_object *row, double wall_s, struct gtm_row *out)
+static bool test_read(struct json_object *row, double wall_s,
+		      struct gtm_row *out)
 {
-	struct json_object *error;
+	struct json_object *error = json_object_array_get_idx(row, ROW_ERROR);
+	struct slice state = text_at(row, ROW_STATE);
 
-	if (!json_object_is_type(row, json_type_array) ||
-	    json_object_array_length(row) != ROW_FIELDS)
-		return false;
 	out->server = text_at(row, ROW_SERVER);
 	out->service = text_at(row, ROW_SERVICE);
-	struct slice state = text_at(row, ROW_STATE);
-	error = json_object_array_get_idx(row, ROW_ERROR);
 	if (out->server.p == NULL || out->service.p == NULL ||
 	    state.p == NULL || !address_at(row, ROW_ADDRESS, &out->address) ||
 	    !json_object_is_type(error, json_type_int))
@@ -71,4 +70,85 @@ bool rows_read(struct json_object *row, double wall_s, struct gtm_row *out)
 	out->error = json_object_get_int64(error);
 	out->age_ms = (wall_s - number_at(row, ROW_TIME)) * 1000;
 	return true;
+}
+
+bool rows_prefix(struct slice text, struct gtm_client *prefix)
+{
+	const char *slash = text.p != NULL ? memchr(text.p, '/', text.n) : NULL;
+	struct slice address = { text.p, slash != NULL
+						 ? (size_t)(slash - text.p)
+						 : text.n };
+	struct sockaddr_storage ss;
+	const struct sockaddr_in *in = (const void *)&ss;
+	const struct sockaddr_in6 *in6 = (const void *)&ss;
+	unsigned int bits = 0;
+
+	if (text.p == NULL || config_address_parse(address, &ss) != 0)
+		return false;
+	*prefix = (struct gtm_client){ .v6 = ss.ss_family == AF_INET6 };
+	prefix->bits = prefix->v6 ? 128 : 32;
+	if (prefix->v6)
+		memcpy(prefix->address, &in6->sin6_addr, 16);
+	else
+		memcpy(prefix->address, &in->sin_addr, 4);
+	if (slash == NULL)
+		return true;
+	size_t digits = text.n - address.n - 1;
+	for (size_t i = 0; i < digits && digits <= 3; i++) {
+		if (slash[1 + i] < '0' || slash[1 + i] > '9')
+			return false;
+		bits = bits * 10 + (unsigned int)(slash[1 + i] - '0');
+	}
+	if (digits > 3 || bits < 1 || bits > prefix->bits)
+		return false;
+	prefix->bits = (uint8_t)bits;
+	gtm_client_clear(prefix);
+	return true;
+}
+
+/* Those that begin with what they are. */
+static bool value_read(struct json_object *row, size_t n, double wall_s,
+		       struct row *out)
+{
+	static const struct {
+		const char *name;
+		enum row_kind kind;
+		size_t n;
+	} kinds[] = {
+		{ "load", ROW_LOAD, 4 },
+		{ "loss", ROW_LOSS, 4 },
+		{ "bandwidth", ROW_BANDWIDTH, 4 },
+		{ "latency", ROW_LATENCY, 5 },
+	};
+	struct slice name = text_at(row, 0);
+	size_t i = 0;
+
+	while (i < 4 && (name.p == NULL || !slice_is(name, kinds[i].name)))
+		i++;
+	if (i == 4 || kinds[i].n != n)
+		return false;
+	out->kind = kinds[i].kind;
+	out->of = text_at(row, n - 3);
+	out->age_ms = (wall_s - number_at(row, n - 2)) * 1000;
+	out->value = number_at(row, n - 1);
+	if (out->kind == ROW_LATENCY) {
+		if (!rows_prefix(text_at(row, 1), &out->prefix))
+			return false;
+		if (json_object_array_get_idx(row, n - 1) == NULL)
+			out->value = -1.0;
+		else if (out->value < 0.0)
+			return false;
+	}
+	return out->of.p != NULL;
+}
+
+bool rows_read(struct json_object *row, double wall_s, struct row *out)
+{
+	if (!json_object_is_type(row, json_type_array))
+		return false;
+	size_t n = json_object_array_length(row);
+	if (n != ROW_FIELDS)
+		return value_read(row, n, wall_s, out);
+	out->kind = ROW_TEST;
+	return test_read(row, wall_s, &out->test);
 }

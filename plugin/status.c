@@ -19,6 +19,7 @@
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
 #include "plugin/page.h"
+#include "plugin/recorder.h"
 #include "plugin/traffic.h"
 
 #define SUM_STEP 64u /* zones */
@@ -87,6 +88,21 @@ static struct json_object *status_of_config(struct process *p)
 	if (p->report.last_good)
 		add_bool(o, "last-good", true);
 	pthread_mutex_unlock(&p->lock);
+	return o;
+}
+
+static struct json_object *status_of_journal(const struct process *p)
+{
+	struct json_object *o = json_object_new_object();
+	struct recorder_stats s;
+
+	recorder_stats_read(p, &s);
+	add_number(o, "bytes", s.bytes);
+	add_number(o, "limit", s.limit_bytes);
+	add_number(o, "events", s.events);
+	add_number(o, "decisions", s.decisions);
+	add_number(o, "lost", s.lost);
+	add_number(o, "errors", s.errors);
 	return o;
 }
 
@@ -557,6 +573,7 @@ struct json_object *status_of_all(struct engine *e, const char *id,
 	json_object_object_add(o, "config", status_of_config(p));
 	json_object_object_add(o, "instances", status_of_instances(p));
 	json_object_object_add(o, "cache", status_of_cache(p));
+	json_object_object_add(o, "journal", status_of_journal(p));
 	add_sums(o, p, sums);
 	add_number(o, "waiting", isc_quota_getused(&p->waiters));
 	add_number(o, "asking", flight_count(p->flights));

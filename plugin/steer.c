@@ -2,6 +2,7 @@
 #include "plugin/steer.h"
 
 #include <string.h>
+#include <time.h>
 
 #include <dns/ecs.h>
 #include <dns/message.h>
@@ -12,6 +13,8 @@
 #include <isc/random.h>
 #include <isc/sockaddr.h>
 #include <ns/client.h>
+
+#include "plugin/notes.h"
 
 /* -- the client ------------------------------------------------------------ */
 
@@ -65,14 +68,70 @@ static uint64_t random_bits(void)
 void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
 		  enum gtm_family family, struct gtm_answer *answer)
 {
+	struct process *p = process_get();
 	struct gtm_question q = {
 		.family = family,
-		.now_ms = process_now_ms(process_get()),
+		.now_ms = process_now_ms(p),
 		.random = random_bits(),
+		.persist = process_clients(p),
 	};
 
 	client_of(qctx->client, has_subnet(qctx->client, host), &q.client);
 	gtm_decide(host, &q, answer, NULL);
+}
+
+/* The time, fine enough to tell what came before what. */
+static uint64_t coarse_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Notes an answer for the journal: with the client's network, not its host. */
+static void note_answer(const query_ctx_t *qctx, const struct gtm_host *host,
+			enum gtm_family family, bool extra,
+			const struct gtm_answer *answer)
+{
+	struct gtm_client client;
+	struct note note = { .host = host,
+			     .of = answer->host,
+			     .now_ms = coarse_ms(),
+			     .ttl_s = answer->ttl_s,
+			     .family = (uint8_t)family,
+			     .rule = (uint8_t)answer->rule,
+			     .tier = answer->tier,
+			     .outcome = (uint8_t)answer->outcome,
+			     .extra = extra,
+			     .n = answer->n };
+
+	client_of(qctx->client, has_subnet(qctx->client, host), &client);
+	uint8_t most = client.v6 ? GTM_PREFIX_V6 : GTM_PREFIX_V4;
+	note.client_v6 = client.v6;
+	note.client_bits = client.bits < most ? client.bits : most;
+	memcpy(note.client, client.address, note.client_bits / 8);
+	if (note.client_bits % 8 != 0)
+		note.client[note.client_bits / 8] =
+			(uint8_t)(client.address[note.client_bits / 8] &
+				  0xff00u >> note.client_bits % 8);
+	memcpy(note.pick, answer->pick, answer->n * sizeof(note.pick[0]));
+	notes_put(process_get()->notes, &note);
+}
+
+/* What is to be remembered of a client: what it was given, what is not known.
+ */
+static void keep_client(const query_ctx_t *qctx, const struct gtm_host *host,
+			enum gtm_family family, const struct gtm_answer *answer)
+{
+	struct process *p = process_get();
+	struct gtm_question q = { .family = family,
+				  .now_ms = process_now_ms(p) };
+
+	client_of(qctx->client, has_subnet(qctx->client, host), &q.client);
+	gtm_decide_keep(process_clients(p), &q, answer);
+	if (answer->unmeasured && host->world->groups != NULL)
+		gtm_groups_want(host->world->groups, &q.client);
 }
 
 void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
@@ -82,11 +141,36 @@ void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
 	ns_client_t *client = qctx->client;
 
 	gtm_decide_count(host, family, answer, extra);
+	if (answer->unmeasured || answer->host->config->persist_s > 0)
+		keep_client(qctx, host, family, answer);
+	const struct notes *notes = process_get()->notes;
+	if (notes_on(notes) &&
+	    notes_wanted(notes, (uint32_t)(random_bits() >> 32)))
+		note_answer(qctx, host, family, extra, answer);
 	/* nothing that is decided is authenticated, no record at all included
 	 */
 	client->message->flags &= ~(unsigned int)DNS_MESSAGEFLAG_AD;
 	if (answer->scope > client->ecs.scope && has_subnet(client, host))
 		client->ecs.scope = answer->scope;
+}
+
+void steer_try(const query_ctx_t *qctx, const struct view_map *map)
+{
+	const dns_name_t *qname = qctx->client->query.qname;
+	const struct gtm_host *host = map_dry(map, qname->ndata, qname->length);
+	struct gtm_answer g;
+
+	if (host == NULL || !steer_decides(qctx->qtype))
+		return;
+	enum gtm_family family =
+		qctx->qtype == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
+	steer_decide(qctx, host, family, &g);
+	atomic_fetch_add_explicit(&host->counts->n[GTM_DRY], 1,
+				  memory_order_relaxed);
+	const struct notes *notes = process_get()->notes;
+	if (notes_on(notes) &&
+	    notes_wanted(notes, (uint32_t)(random_bits() >> 32)))
+		note_answer(qctx, host, family, true, &g);
 }
 
 /* -- wires ----------------------------------------------------------------- */
@@ -96,12 +180,19 @@ static void put_addresses(struct pen *pen, const struct gtm_host *host,
 {
 	bool v6 = family == GTM_V6;
 
+	host = g->host; /* or the one that stands in for it */
 	for (unsigned int i = 0; i < g->n; i++) {
 		const struct gtm_candidate *c =
 			&host->candidate[family][g->pick[i]];
-		made_record(pen, MADE_ANSWER, WIRE_HEADER,
-			    v6 ? dns_rdatatype_aaaa : dns_rdatatype_a, g->ttl_s,
-			    made_octets(c->address, v6 ? 16 : 4));
+		if (c->alias != NULL)
+			made_record(pen, MADE_ANSWER, WIRE_HEADER,
+				    dns_rdatatype_cname, g->ttl_s,
+				    made_octets(c->alias->wire, c->alias->n));
+		else
+			made_record(pen, MADE_ANSWER, WIRE_HEADER,
+				    v6 ? dns_rdatatype_aaaa : dns_rdatatype_a,
+				    g->ttl_s,
+				    made_octets(c->address, v6 ? 16 : 4));
 	}
 }
 
@@ -160,7 +251,7 @@ static bool put_any_addresses(struct pen *pen, query_ctx_t *qctx,
 {
 	for (unsigned int f = 0; f < GTM_FAMILIES; f++) {
 		struct gtm_answer g;
-		if (host->n[f] == 0)
+		if (host->n[f] == 0 || (host->aliases && f > 0))
 			continue;
 		steer_decide(qctx, host, (enum gtm_family)f, &g);
 		steer_count(qctx, host, (enum gtm_family)f, f != 0, &g);
@@ -179,7 +270,9 @@ enum steer_result steer_domain(struct made *made, query_ctx_t *qctx,
 	bool any = type == dns_rdatatype_any;
 	struct pen pen;
 
-	if (exact && place->host != NULL && steer_decides(type))
+	/* a name that leads to another has no records of its own */
+	if (exact && place->host != NULL &&
+	    (steer_decides(type) || place->host->aliases))
 		return steer_host(made, qctx, place, a);
 	atomic_fetch_add_explicit(&process_get()->domain_other, 1,
 				  memory_order_relaxed);

@@ -40,6 +40,12 @@ void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
 		 enum gtm_family family, bool extra,
 		 const struct gtm_answer *answer);
 
+/*
+ * Decides and counts, if the question is for a hostname that is only tried;
+ * nothing else comes of it.
+ */
+void steer_try(const query_ctx_t *qctx, const struct view_map *map);
+
 /* Answers A or AAAA at a hostname; NODATA has the domain's SOA, if any. */
 enum steer_result steer_host(struct made *made, query_ctx_t *qctx,
 			     const struct place *place, struct send_answer *a);

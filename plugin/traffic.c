@@ -10,7 +10,7 @@
 
 #include "common/config.h"
 #include "common/probe.h"
-#include "gtm/world.h"
+#include "gtm/explain.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/engine.h"
@@ -18,6 +18,7 @@
 #include "plugin/log.h"
 #include "plugin/map.h"
 #include "plugin/page.h"
+#include "plugin/recorder.h"
 #include "plugin/rows.h"
 #include "plugin/traffic_int.h"
 
@@ -26,21 +27,14 @@
 /* -- values ------------------------------------------------------------------
  */
 
-const char *traffic_address(bool v6, const uint8_t *octets, char *out)
-{
-	out[0] = '\0';
-	(void)inet_ntop(v6 ? AF_INET6 : AF_INET, octets, out, INET6_ADDRSTRLEN);
-	return out;
-}
-
 static const char *address_text(const struct sockaddr_storage *ss, char *out)
 {
 	const struct sockaddr_in *in = (const void *)ss;
 	const struct sockaddr_in6 *in6 = (const void *)ss;
 
 	if (ss->ss_family == AF_INET6)
-		return traffic_address(true, in6->sin6_addr.s6_addr, out);
-	return traffic_address(false, (const uint8_t *)&in->sin_addr, out);
+		return gtm_explain_address(true, in6->sin6_addr.s6_addr, out);
+	return gtm_explain_address(false, (const uint8_t *)&in->sin_addr, out);
 }
 
 static uint64_t age_ms(uint64_t when_ms, uint64_t now_ms)
@@ -147,26 +141,68 @@ static struct json_object *feed_reply(const uint64_t *fates, uint64_t malformed)
 	return reply;
 }
 
+/* A test: a server that comes back by hand is held when it goes down. */
+static enum gtm_row_fate feed_test(struct engine *e, const struct gtm_row *row,
+				   uint64_t now_ms, bool *changed)
+{
+	struct gtm_world *world = e->snapshot->world;
+	enum gtm_row_fate fate = gtm_world_feed(world, row, now_ms, changed);
+
+	if (!*changed)
+		return fate;
+	tell_change(e, row);
+	const struct config_server *server =
+		&world->config->servers[gtm_world_server(world, row->server)];
+	if (row->state == GTM_DOWN && server->failback_manual)
+		traffic_failed(e, server->id);
+	return fate;
+}
+
+static enum gtm_row_fate feed_row(struct engine *e, const struct row *row,
+				  uint64_t now_ms, bool *changed)
+{
+	struct gtm_world *world = e->snapshot->world;
+
+	switch (row->kind) {
+	case ROW_TEST:
+		return feed_test(e, &row->test, now_ms, changed);
+	case ROW_LOAD:
+		return gtm_world_feed_load(world, row->of, row->value,
+					   row->age_ms, now_ms);
+	case ROW_LOSS:
+		return gtm_world_feed_pop(world, row->of, GTM_LOSS, row->value,
+					  row->age_ms, now_ms);
+	case ROW_BANDWIDTH:
+		return gtm_world_feed_pop(world, row->of, GTM_BANDWIDTH,
+					  row->value, row->age_ms, now_ms);
+	case ROW_LATENCY:
+		return gtm_world_feed_latency(world, &row->prefix, row->of,
+					      row->value, row->age_ms, now_ms);
+	}
+	return GTM_ROW_UNKNOWN;
+}
+
 static void feed_rows(struct engine *e, struct json_object *rows,
 		      uint64_t *fates, uint64_t *malformed)
 {
 	uint64_t now_ms = clock_now_ms();
 	double wall_s = wall_now_s();
 	size_t n = json_object_array_length(rows);
+	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		struct gtm_row row;
+		struct row row;
 		bool changed = false;
 		if (!rows_read(json_object_array_get_idx(rows, i), wall_s,
 			       &row)) {
 			(*malformed)++;
 			continue;
 		}
-		fates[gtm_world_feed(e->snapshot->world, &row, now_ms,
-				     &changed)]++;
-		if (changed)
-			tell_change(e, &row);
+		fates[feed_row(e, &row, now_ms, &changed)]++;
+		any = any || changed;
 	}
+	if (any)
+		recorder_poke(e->process);
 }
 
 static void do_metrics(struct engine *e, struct control_client *client,
@@ -318,8 +354,20 @@ static const char *server_state(const struct gtm_world *world, uint32_t server,
 {
 	struct tests t = { 0 };
 
+	const struct gtm_admin *admin = world->admins[server];
+
 	if (is_drained(world, server, now_ms))
 		return "drained";
+	switch (gtm_admin_force(admin, now_ms)) {
+	case GTM_FORCED_UP:
+		return "forced up";
+	case GTM_FORCED_DOWN:
+		return "forced down";
+	case GTM_UNFORCED:
+		break;
+	}
+	if (atomic_load_explicit(&admin->held, memory_order_relaxed) != 0)
+		return "held";
 	tests_count(world, server, now_ms, &t);
 	if (t.down + t.unknown + t.stale == 0)
 		return "up";
@@ -382,7 +430,9 @@ static struct json_object *server_json(struct engine *e, uint32_t i,
 	if (drain != NULL) {
 		struct json_object *d = json_object_new_object();
 		traffic_drain_add(d, drain);
-		json_object_object_add(o, "drained", d);
+		json_object_object_add(
+			o, drain->word == WORD_DRAINED ? "drained" : "forced",
+			d);
 	}
 	return o;
 }
@@ -489,6 +539,10 @@ struct json_object *traffic_status(struct engine *e)
 	add_states(o, world);
 	json_object_object_add(o, "feed", feed_json(e));
 	json_object_object_add(o, "pops", pops_json(world));
+	if (world->groups != NULL) {
+		add_number(o, "groups", gtm_groups_count(world->groups));
+		add_number(o, "groups_bytes", gtm_groups_bytes(world->groups));
+	}
 	return o;
 }
 
@@ -523,6 +577,8 @@ bool traffic_handle(struct engine *e, struct control_client *client,
 		{ "metrics", do_metrics },	{ "servers", do_servers },
 		{ "probes", do_probes },	{ "drain", traffic_drain },
 		{ "undrain", traffic_undrain }, { "explain", traffic_explain },
+		{ "force", traffic_force },	{ "wanted", traffic_wanted },
+		{ "latency", traffic_latency },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

@@ -28,11 +28,16 @@ struct feed {
 	uint32_t told, held; /* so many, and so many were not */
 };
 
-/* A server that an operator has taken out of service. */
+/* What an operator, or a failure, has said of a server. */
+enum word { WORD_DRAINED, WORD_UP, WORD_DOWN, WORD_HELD, WORDS };
+
+/* A word that holds; one a server, the last. */
 struct drain {
 	struct drain *next;
+	enum word word;
 	char *server;
 	char *reason;
+	char *author;		  /* "" is fine */
 	int64_t since_s, until_s; /* Unix time; until 0: further notice */
 };
 

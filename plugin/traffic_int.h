@@ -10,11 +10,22 @@
 /* drains.c */
 void traffic_drain(struct engine *e, struct control_client *client,
 		   struct json_object *request);
+void traffic_force(struct engine *e, struct control_client *client,
+		   struct json_object *request);
 void traffic_undrain(struct engine *e, struct control_client *client,
 		     struct json_object *request);
+
+/* A server that comes back by hand has gone down. */
+void traffic_failed(struct engine *e, const char *server);
 const struct drain *traffic_drain_of(const struct engine *e,
 				     const char *server);
 void traffic_drain_add(struct json_object *o, const struct drain *drain);
+
+/* latency.c */
+void traffic_wanted(struct engine *e, struct control_client *client,
+		    struct json_object *request);
+void traffic_latency(struct engine *e, struct control_client *client,
+		     struct json_object *request);
 
 /* explain.c */
 void traffic_explain(struct engine *e, struct control_client *client,
@@ -24,6 +35,3 @@ struct json_object *traffic_host(struct engine *e, const struct gtm_host *host);
 /* Adds how often each address of the hostname was given out. */
 void traffic_answers(const struct gtm_world *world, const struct gtm_host *host,
 		     struct json_object *list);
-
-/* traffic.c: an address as text; 'out' has INET6_ADDRSTRLEN octets. */
-const char *traffic_address(bool v6, const uint8_t *octets, char *out);

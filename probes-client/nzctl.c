@@ -11,8 +11,11 @@
 #include <string.h>
 
 #include "common/units.h"
+#include "probes-client/listing.h"
 #include "probes-client/local.h"
 #include "probes-client/remote.h"
+#include "probes-client/replay.h"
+#include "probes-client/then.h"
 
 #ifdef PACKAGE_VERSION
 #define VERSION_TEXT PACKAGE_VERSION
@@ -39,6 +42,12 @@ enum {
 	TAKES_FILE = 64,
 	TAKES_MAX = 128,
 	TAKES_RENEW = 256,
+	TAKES_POP = 512,
+	TAKES_AT = 1024,
+	TAKES_CONFIG = 2048,
+	TAKES_LOG = 4096,
+	TAKES_BEFORE = 8192,
+	TAKES_LATENCY = 16384,
 };
 
 enum option_id {
@@ -54,6 +63,12 @@ enum option_id {
 	OPT_FILE,
 	OPT_MAX,
 	OPT_RENEW,
+	OPT_POP,
+	OPT_AT,
+	OPT_CONFIG,
+	OPT_LOG,
+	OPT_BEFORE,
+	OPT_LATENCY,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -71,6 +86,12 @@ static const struct option long_options[] = {
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "max", required_argument, NULL, OPT_MAX },
 	{ "renew", no_argument, NULL, OPT_RENEW },
+	{ "pop", required_argument, NULL, OPT_POP },
+	{ "at", required_argument, NULL, OPT_AT },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "log", required_argument, NULL, OPT_LOG },
+	{ "before", required_argument, NULL, OPT_BEFORE },
+	{ "latency", required_argument, NULL, OPT_LATENCY },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -85,6 +106,18 @@ struct command {
 	unsigned takes;
 	int args_min, args_max; /* -1: any number */
 };
+
+static enum nzctl_exit explain(const struct nzctl_options *options)
+{
+	if (options->at != NULL)
+		return then_explain(options);
+	if (options->config != NULL || options->log != NULL) {
+		fputs("nzctl: explain: --config and --log are for --at\n",
+		      stderr);
+		return NZCTL_USAGE;
+	}
+	return remote_explain(options);
+}
 
 static const struct command commands[] = {
 	{ "status", "status [--zone ID]", "what the plugin is doing",
@@ -130,28 +163,62 @@ static const struct command commands[] = {
 	  "NOTIFY of theirs would: about once a second.  Does not wait for\n"
 	  "what comes of it.  ZONE is a name or an ID.\n",
 	  remote_notify, 0, 1, 1 },
-	{ "explain", "explain NAME TYPE [--client ADDRESS[/BITS]]",
+	{ "explain",
+	  "explain NAME TYPE [--client ADDRESS[/BITS]]\n"
+	  "        [--at TIME [--config FILE] [--log FILE]]",
 	  "what a client gets for a managed hostname, and why",
 	  "TYPE is A or AAAA.  Says which rule decides, shows every address\n"
 	  "with its state and why it is or is not chosen, and the answer.\n"
 	  "ADDRESS is the client's or its resolver's; without it, nobody's in\n"
 	  "particular.  Nothing is counted.  Exits 1 if the answer has no\n"
-	  "address, or NAME is not managed.\n",
-	  remote_explain, TAKES_CLIENT, 2, 2 },
+	  "address, or NAME is not managed.\n"
+	  "With --at, what a client got then, by the journal, and what was\n"
+	  "answered about then, if that is in it; needs no running plugin.\n"
+	  "TIME is 2026-11-25T08:12:00Z, Unix seconds, or -10m: ago.  The\n"
+	  "configuration is the one in force, or FILE.\n",
+	  explain, TAKES_CLIENT | TAKES_AT | TAKES_CONFIG | TAKES_LOG, 2, 2 },
+	{ "replay",
+	  "replay --config FILE [--log FILE] [--before FILE]\n"
+	  "        [--latency FILE]",
+	  "what another configuration would have answered",
+	  "Takes every decision of the journal again, with what was known\n"
+	  "then, under the configuration FILE, and says how many answers "
+	  "would\n"
+	  "have been others, which, and what that means for load and, with\n"
+	  "--latency, for round trips.  --before is the configuration of then\n"
+	  "if the one in force is another.  Needs no running plugin.\n",
+	  replay_run, TAKES_CONFIG | TAKES_LOG | TAKES_BEFORE | TAKES_LATENCY,
+	  0, 0 },
+	{ "journal", "journal [--log FILE]", "what the journal holds",
+	  "A line a record: time, kind, and what it says.  Needs no running\n"
+	  "plugin.\n",
+	  listing_run, TAKES_LOG, 0, 0 },
 	{ "servers", "servers [SERVER]", "the servers, and how they are",
 	  "A line a server, then the tests that are not up; of one SERVER,\n"
 	  "all its tests.\n",
 	  remote_servers, 0, 0, 1 },
-	{ "drain", "drain SERVER --reason TEXT [--for TIME]",
+	{ "drain", "drain SERVER | --pop POP --reason TEXT [--for TIME]",
 	  "give out a server's addresses no more",
+	  "SERVER may be a pattern: 'fra-*'; --pop takes all of a POP, or "
+	  "those\n"
+	  "that fit.  "
 	  "Clients that have its addresses keep them until their TTL is over.\n"
 	  "TIME is as in the configuration: 90s, 30m, 2h, 1d; without it, the\n"
 	  "server stays drained until 'undrain'; neither a reload nor a "
 	  "restart\n"
 	  "ends it.  Draining again changes reason and time.\n",
-	  remote_drain, TAKES_REASON | TAKES_FOR, 1, 1 },
-	{ "undrain", "undrain SERVER", "let a drained server serve again",
-	  "Exits 0 also when it was not drained.\n", remote_undrain, 0, 1, 1 },
+	  remote_drain, TAKES_REASON | TAKES_FOR | TAKES_POP, 0, 1 },
+	{ "force",
+	  "force up|down SERVER | --pop POP --reason TEXT [--for TIME]",
+	  "say that a server is up or down, whatever tests say",
+	  "SERVER, --pop and TIME are as with 'drain'; 'undrain' takes it "
+	  "back.\n",
+	  remote_force, TAKES_REASON | TAKES_FOR | TAKES_POP, 1, 2 },
+	{ "undrain", "undrain SERVER | --pop POP",
+	  "let a drained, forced or held server be as its tests say",
+	  "Held is a server with \"failback\": \"manual\" that has failed.\n"
+	  "Exits 0 also when nothing was said of it.\n",
+	  remote_undrain, TAKES_POP, 0, 1 },
 	{ "probes", "probes [SERVER]", "what the tests of servers say",
 	  "A line for each service on each address: state, age of the newest\n"
 	  "result, how long it has been in that state, metric, who reports,\n"
@@ -356,11 +423,29 @@ static enum nzctl_exit take_text(int id, struct nzctl_options *options)
 	case OPT_FILE:
 		options->file = optarg;
 		break;
+	case OPT_POP:
+		options->pop = optarg;
+		break;
 	case OPT_CLIENT:
 		options->client = optarg;
 		if (!is_client(optarg))
 			return bad_value("client", optarg,
 					 "an address, perhaps with /BITS");
+		break;
+	case OPT_AT:
+		options->at = optarg;
+		break;
+	case OPT_CONFIG:
+		options->config = optarg;
+		break;
+	case OPT_LOG:
+		options->log = optarg;
+		break;
+	case OPT_BEFORE:
+		options->before = optarg;
+		break;
+	case OPT_LATENCY:
+		options->latency = optarg;
 		break;
 	default:
 		options->reason = optarg;
@@ -393,6 +478,18 @@ static unsigned takes(int id)
 		return TAKES_MAX;
 	case OPT_RENEW:
 		return TAKES_RENEW;
+	case OPT_POP:
+		return TAKES_POP;
+	case OPT_AT:
+		return TAKES_AT;
+	case OPT_CONFIG:
+		return TAKES_CONFIG;
+	case OPT_LOG:
+		return TAKES_LOG;
+	case OPT_BEFORE:
+		return TAKES_BEFORE;
+	case OPT_LATENCY:
+		return TAKES_LATENCY;
 	default:
 		return 0;
 	}

@@ -27,7 +27,13 @@ struct nzctl_options {
 	uint64_t count;	     /* --count, or 0 */
 	const char *client;  /* --client, or NULL */
 	const char *reason;  /* --reason, or NULL */
+	const char *pop;     /* --pop, or NULL */
 	uint64_t for_s;	     /* --for, or 0 */
+	const char *at;	     /* --at, or NULL */
+	const char *config;  /* --config, or NULL */
+	const char *log;     /* --log, or NULL */
+	const char *before;  /* --before, or NULL */
+	const char *latency; /* --latency, or NULL */
 	const char *command;
 	int argc; /* what follows the command */
 	char **argv;

@@ -9,7 +9,7 @@
 #include "common/probe.h"
 #include "probes-client/show.h"
 
-#define STATES_MAX 8u
+#define STATES_MAX 12u
 #define NOBODY	   "0.0.0.0" /* the client if none was given */
 #define NOTE_MAX   512u	     /* octets of what is said of a server */
 
@@ -99,8 +99,9 @@ static void drop_if_empty(struct json_object *rows, const char *key)
 static void rows_show(FILE *out, struct json_object *rows, int indent)
 {
 	static const char *const optional[] = {
-		"age_s", "metric", "for_s", "probe",	"node",
-		"error", "note",   "given", "share_pct"
+		"age_s",   "metric", "for_s",	 "probe",	  "node",
+		"error",   "note",   "given",	 "share_pct",	  "latency_ms",
+		"latency", "load",   "loss_pct", "bandwidth_pct", "cost"
 	};
 
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
@@ -119,8 +120,9 @@ struct tally {
 
 /* The known states, in the order in which they are shown. */
 static const struct tally tally_none = {
-	.state = { "up", "mixed", "down", "stale", "unknown", "drained" },
-	.n = 6,
+	.state = { "up", "mixed", "down", "stale", "unknown", "drained",
+		   "forced up", "forced down", "held" },
+	.n = 9,
 };
 
 static void tally_add(struct tally *tally, const char *state)
@@ -223,6 +225,8 @@ void nzctl_traffic_probes(FILE *out, struct json_object *reply,
 static void drain_note(struct json_object *row, struct json_object *drained,
 		       double now_s)
 {
+	const char *forced = get_text(drained, "forced");
+	const char *author = get_text(drained, "author");
 	struct json_object *since = get_number(drained, "since");
 	struct json_object *until = get_number(drained, "until");
 	char ago[SHOW_AGE_MAX] = "", more[SHOW_AGE_MAX] = "";
@@ -232,11 +236,15 @@ static void drain_note(struct json_object *row, struct json_object *drained,
 		(void)show_age(now_s - json_object_get_double(since), ago);
 	if (until != NULL)
 		(void)show_age(json_object_get_double(until) - now_s, more);
-	(void)snprintf(note, sizeof(note), "%s; drained%s%s%s, %s%s%s",
-		       get_text(drained, "reason"), since != NULL ? " " : "",
-		       ago, since != NULL ? " ago" : "",
-		       until != NULL ? "for " : "until further notice", more,
-		       until != NULL ? " more" : "");
+	(void)snprintf(
+		note, sizeof(note), "%s%s%s%s; %s%s%s%s%s, %s%s%s",
+		get_text(drained, "reason"), author[0] != '\0' ? " (" : "",
+		author, author[0] != '\0' ? ")" : "",
+		is(forced, "up") || is(forced, "down") ? "forced " : "",
+		forced[0] != '\0' ? forced : "drained",
+		since != NULL ? " " : "", ago, since != NULL ? " ago" : "",
+		until != NULL ? "for " : "until further notice", more,
+		until != NULL ? " more" : "");
 	add(row, "note", note);
 }
 
@@ -246,7 +254,9 @@ static struct json_object *server_row(struct json_object *server, double now_s)
 	struct json_object *row = json_object_new_object();
 	size_t n, up = 0;
 	struct json_object *tests = get_list(server, "tests", &n);
-	struct json_object *drained = get(server, "drained");
+	struct json_object *drained = get(server, "drained") != NULL
+					      ? get(server, "drained")
+					      : get(server, "forced");
 	char text[64] = "-";
 
 	for (size_t i = 0; i < n; i++)
@@ -305,7 +315,12 @@ static void show_server(FILE *out, struct json_object *reply,
 			const char *server)
 {
 	const char *text = get_text(reply, "server");
+	struct json_object *n = get_number(reply, "n");
 
+	if (n != NULL) {
+		fprintf(out, "%" PRId64 " servers", json_object_get_int64(n));
+		return;
+	}
 	show_text(out, slice_of(text[0] != '\0' ? text : server));
 }
 
@@ -317,11 +332,15 @@ void nzctl_traffic_drain(FILE *out, struct json_object *reply,
 	char left[SHOW_AGE_MAX];
 
 	show_server(out, reply, server);
+	const char *forced = get_text(reply, "forced");
+	const char *word = is(forced, "up")	? "forced up"
+			   : is(forced, "down") ? "forced down"
+						: "drained";
 	if (until == NULL) {
-		fputs(": drained until further notice\n", out);
+		fprintf(out, ": %s until further notice\n", word);
 		return;
 	}
-	fputs(": drained until ", out);
+	fprintf(out, ": %s until ", word);
 	show_time(out, until_s);
 	fprintf(out, ", for %s\n",
 		show_age(until_s - (double)time(NULL), left));
@@ -362,10 +381,10 @@ static size_t tier_count(struct json_object *explain, const char *tier,
 /* Says that the tiers before 'tier' have nothing to give. */
 static void why_later(FILE *out, const char *tier)
 {
-	if (is(tier, "backup"))
-		fputs("; of the primary ones none is up", out);
+	if (is(tier, "next") || is(tier, "backup"))
+		fputs("; of those before them too little is up", out);
 	else if (is(tier, "hidden"))
-		fputs("; of the primary and backup ones none is up", out);
+		fputs("; of the others too little is up", out);
 }
 
 static void why_up(FILE *out, const char *tier, size_t n, size_t total)
@@ -455,6 +474,8 @@ static void show_why(FILE *out, struct json_object *explain)
 			"none of its servers has an IPv%c address, so the "
 			"answer has no record",
 			v6 ? '6' : '4');
+	else if (is(rule, "panic"))
+		fputs("less than \"min-up\" is up: health is ignored", out);
 	else if (policy != NULL)
 		why_policy(out, rule, tier, policy);
 	else {
@@ -466,6 +487,10 @@ static void show_why(FILE *out, struct json_object *explain)
 	if (!is(rule, "up"))
 		show_stale(out, explain);
 }
+
+/* What a cost is made of, and the cost. */
+static const char *const costs[] = { "latency_ms", "latency",	    "load",
+				     "loss_pct",   "bandwidth_pct", "cost" };
 
 static void show_candidates(FILE *out, struct json_object *explain)
 {
@@ -482,9 +507,12 @@ static void show_candidates(FILE *out, struct json_object *explain)
 		cell(row, "server", one, "server");
 		cell(row, "pop", one, "pop");
 		cell(row, "tier", one, "tier");
-		cell(row, "address", one, "address");
+		cell(row, "address", one,
+		     get(one, "alias") != NULL ? "alias" : "address");
 		cell(row, "state", one, "state");
 		cells_result(row, one);
+		for (size_t k = 0; k < sizeof(costs) / sizeof(costs[0]); k++)
+			cell(row, costs[k], one, costs[k]);
 		cell(row, "weight", one, "weight");
 		json_object_object_add(
 			row, "share_pct",

@@ -265,6 +265,32 @@ static void put_cache(struct probed_expo *expo, struct json_object *s)
 		   sizeof(series) / sizeof(series[0]));
 }
 
+static void put_journal(struct probed_expo *expo, struct json_object *s)
+{
+	static const struct plugin_series series[] = {
+		{ "bytes", "nearzone_journal_bytes",
+		  "Octets of the journal's files.", PROBED_GAUGE,
+		  PLUGIN_PLAIN },
+		{ "limit", "nearzone_journal_limit_bytes",
+		  "What they may have; 0: there is no journal.", PROBED_GAUGE,
+		  PLUGIN_PLAIN },
+		{ "events", "nearzone_journal_events_total",
+		  "Changes of what is known that were written.", PROBED_COUNTER,
+		  PLUGIN_PLAIN },
+		{ "decisions", "nearzone_journal_decisions_total",
+		  "Answers that were written.", PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "lost", "nearzone_journal_lost_total",
+		  "Answers that should have been and found no room.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "errors", "nearzone_journal_errors_total",
+		  "Times that the journal could not be written.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+	};
+
+	plugin_put(expo, plugin_object(s, "journal"), series,
+		   sizeof(series) / sizeof(series[0]));
+}
+
 static void put_control(struct probed_expo *expo, struct json_object *s)
 {
 	static const struct plugin_series series[] = {
@@ -422,6 +448,7 @@ void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 	put_config(expo, s);
 	put_process(expo, s);
 	put_cache(expo, s);
+	put_journal(expo, s);
 	put_control(expo, s);
 	plugin_put_sums(expo, s);
 	plugin_put_origins(expo, listed->origins);

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "probes-client/dial.h"
 #include "probes-client/nzctl_list.h"
@@ -17,6 +20,7 @@
 
 #define REQUEST_MAX 65536u /* octets the server takes in a line */
 #define NESTING_MAX 32
+#define AUTHOR_MAX  64
 #define PAGES_MAX   100000u /* of a status */
 
 /* A request and what came back. */
@@ -565,12 +569,11 @@ enum nzctl_exit remote_explain(const struct nzctl_options *options)
 	return result;
 }
 
-/* Asks about one server, or all, and has 'show' show it. */
-static enum nzctl_exit ask_servers(const struct nzctl_options *options,
-				   struct json_object *request,
-				   nzctl_traffic_show show)
+/* Asks about 'server' (NULL: all), and has 'show' show it. */
+static enum nzctl_exit ask_about(const struct nzctl_options *options,
+				 struct json_object *request,
+				 const char *server, nzctl_traffic_show show)
 {
-	const char *server = options->argc > 0 ? options->argv[0] : NULL;
 	struct talk talk;
 
 	add_text(request, "server", server);
@@ -579,6 +582,14 @@ static enum nzctl_exit ask_servers(const struct nzctl_options *options,
 		show(stdout, talk.reply, server);
 	talk_end(&talk);
 	return result;
+}
+
+static enum nzctl_exit ask_servers(const struct nzctl_options *options,
+				   struct json_object *request,
+				   nzctl_traffic_show show)
+{
+	return ask_about(options, request,
+			 options->argc > 0 ? options->argv[0] : NULL, show);
 }
 
 enum nzctl_exit remote_servers(const struct nzctl_options *options)
@@ -591,26 +602,81 @@ enum nzctl_exit remote_probes(const struct nzctl_options *options)
 	return ask_servers(options, request_of(options), nzctl_traffic_probes);
 }
 
-enum nzctl_exit remote_drain(const struct nzctl_options *options)
+/* Who says it, for those who will ask. */
+static void add_author(struct json_object *request)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
+	const char *name = getenv("SUDO_USER");
+	char room[1024];
+	struct passwd entry;
+	struct passwd *found = NULL;
+
+	if ((name == NULL || name[0] == '\0') &&
+	    getpwuid_r(getuid(), &entry, room, sizeof(room), &found) == 0 &&
+	    found != NULL)
+		name = found->pw_name;
+	if (name != NULL && strlen(name) <= AUTHOR_MAX)
+		add_text(request, "author", name);
+}
+
+/* A word about servers: whom, what, why, for how long. */
+static enum nzctl_exit say(const struct nzctl_options *options,
+			   const char *server, const char *state,
+			   nzctl_traffic_show show)
+{
+	if (server == NULL && options->pop == NULL) {
+		fprintf(stderr, "nzctl: %s: give a SERVER or --pop POP\n",
+			options->command);
+		return NZCTL_USAGE;
+	}
 	if (options->reason == NULL) {
-		fputs("nzctl: drain: give a --reason: others will want to "
-		      "know\n",
-		      stderr);
+		fprintf(stderr,
+			"nzctl: %s: give a --reason: others will want to "
+			"know\n",
+			options->command);
 		return NZCTL_USAGE;
 	}
 
 	struct json_object *request = request_of(options);
+	add_text(request, "state", state);
+	add_text(request, "pop", options->pop);
 	add_text(request, "reason", options->reason);
+	add_author(request);
 	if (options->for_s > 0)
 		json_object_object_add(request, "for_s",
 				       json_object_new_uint64(options->for_s));
-	return ask_servers(options, request, nzctl_traffic_drain);
+	return ask_about(options, request, server, show);
+}
+
+enum nzctl_exit remote_drain(const struct nzctl_options *options)
+{
+	return say(options, options->argc > 0 ? options->argv[0] : NULL, NULL,
+		   nzctl_traffic_drain);
+}
+
+enum nzctl_exit remote_force(const struct nzctl_options *options)
+{
+	const char *state = options->argv[0];
+
+	if (strcmp(state, "up") != 0 && strcmp(state, "down") != 0) {
+		fprintf(stderr, "nzctl: force '%s': want up or down\n", state);
+		return NZCTL_USAGE;
+	}
+	return say(options, options->argc > 1 ? options->argv[1] : NULL, state,
+		   nzctl_traffic_drain);
 }
 
 enum nzctl_exit remote_undrain(const struct nzctl_options *options)
 {
-	return ask_servers(options, request_of(options), nzctl_traffic_undrain);
+	struct json_object *request;
+
+	if (options->argc == 0 && options->pop == NULL) {
+		fputs("nzctl: undrain: give a SERVER or --pop POP\n", stderr);
+		return NZCTL_USAGE;
+	}
+	request = request_of(options);
+	add_text(request, "pop", options->pop);
+	return ask_servers(options, request, nzctl_traffic_undrain);
 }
 
 enum nzctl_exit remote_reload(const struct nzctl_options *options)

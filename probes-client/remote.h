@@ -15,6 +15,7 @@ enum nzctl_exit remote_notify(const struct nzctl_options *options);
 enum nzctl_exit remote_explain(const struct nzctl_options *options);
 enum nzctl_exit remote_servers(const struct nzctl_options *options);
 enum nzctl_exit remote_drain(const struct nzctl_options *options);
+enum nzctl_exit remote_force(const struct nzctl_options *options);
 enum nzctl_exit remote_undrain(const struct nzctl_options *options);
 enum nzctl_exit remote_probes(const struct nzctl_options *options);
 enum nzctl_exit remote_reload(const struct nzctl_options *options);

@@ -20,6 +20,7 @@ struct net {
 	struct config config;
 	struct config_service service;
 	struct config_hostname host;
+	struct config_pop pop;
 	struct config_server server[CONFIG_CHOICE_MAX];
 	struct sockaddr_storage address[CONFIG_CHOICE_MAX];
 	uint32_t list[CONFIG_CHOICE_MAX];
@@ -42,15 +43,22 @@ static void net_fill(struct net *net, uint32_t n)
 			(struct config_server){ .id = net->id[i],
 						.weight = 1 + i % 3,
 						.capacity = 1000,
+						.shed_pct = 100,
 						.n_addresses = 1,
 						.addresses = &net->address[i] };
 	}
+	net->host.otherwise = CONFIG_NONE;
+	net->host.tolerance = 0.1f;
+	net->host.ttl_min_s = 30;
 	net->host.answers = 1;
 	net->host.ttl_s = 30;
 	net->host.n_servers[CONFIG_PRIMARY] = n;
 	net->host.servers[CONFIG_PRIMARY] = net->list;
 	net->host.name = (struct dname){ .n = 1 };
-	net->config = (struct config){ .n_services = 1,
+	net->pop = (struct config_pop){ .id = "pop" };
+	net->config = (struct config){ .n_pops = 1,
+				       .pops = &net->pop,
+				       .n_services = 1,
 				       .services = &net->service,
 				       .n_servers = n,
 				       .servers = net->server,
@@ -99,9 +107,9 @@ static int bench(struct net *net, uint32_t n, unsigned long times)
 		(void)gtm_slot_put(&world->cells[i]->slot, GTM_UP,
 				   (uint32_t)(10 + i % 7), 0, NOW - 100);
 	measure(world, "by weight", times);
-	net->host.weigh_load = 1;
+	net->host.weigh.load = 1;
 	measure(world, "by load", times);
-	net->host.weigh_load = 0;
+	net->host.weigh.load = 0;
 	net->host.persist_s = 60;
 	measure(world, "persist", times);
 	net->host.persist_s = 0;

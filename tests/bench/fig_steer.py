@@ -62,7 +62,7 @@ def in_zone(lab, plugin):
                      zones={'own.test': lab.write('zone.db', text)})
 
 
-def instructions_of_run(build, zone, kind, times):
+def instructions_of_run(build, zone, kind, times, prepare):
     """User-space instructions of one whole life of a named, by callgrind."""
     with Lab() as lab:
         server = build(lab)
@@ -70,7 +70,7 @@ def instructions_of_run(build, zone, kind, times):
             find('valgrind'), '--tool=callgrind',
             '--callgrind-out-file=' + lab.path('callgrind.out')))
         if server.plugin:
-            feed(server)
+            prepare(server)
         answer = server.ask('h7.' + zone, 'A')
         if sum(len(r) for r in answer.answer) != 1:
             raise Broken('not one address: %s' % answer)
@@ -82,10 +82,10 @@ def instructions_of_run(build, zone, kind, times):
                                  re.M).group(1))
 
 
-def instructions(build, zone, kind, times=10):
+def instructions(build, zone, kind, times=10, prepare=feed):
     """Instructions a query: (3N queries - N queries) / 2N."""
-    few = instructions_of_run(build, zone, kind, times)
-    many = instructions_of_run(build, zone, kind, 3 * times)
+    few = instructions_of_run(build, zone, kind, times, prepare)
+    many = instructions_of_run(build, zone, kind, 3 * times, prepare)
     return (many - few) / (2 * times * HOSTS)
 
 

@@ -45,12 +45,13 @@ static struct config *config_make(void)
 
 static void row_take(struct gtm_world *world, struct json_object *value)
 {
-	struct gtm_row row;
+	struct row read;
 	struct gtm_value before, after;
 	bool changed = false;
 
-	if (!rows_read(value, WALL_S, &row))
+	if (!rows_read(value, WALL_S, &read) || read.kind != ROW_TEST)
 		return;
+	const struct gtm_row row = read.test;
 	struct gtm_cell *cell =
 		gtm_world_cell(world, row.server, &row.address, row.service);
 	if (cell != NULL)

@@ -15,14 +15,22 @@
  *                         "ok" if it is left out.  A METRIC of "nan" is one
  *   drain SERVER [for S]
  *   undrain SERVER
- *   count NAME WHAT N     a counter of a hostname, as in gtm_count_names
- *   ask NAME A|AAAA [by ADDRESS] [from ADDRESS/BITS] [times N] -> EXPECT...
- *                         N questions (1) of the resolver ADDRESS (192.0.2.53)
- *                         with a client subnet, if any; BITS 0 says nothing
+ *   force SERVER up|down|none [for S]
+ *   release SERVER        that was held after a failure
+ *   near ADDRESS/BITS POP MS|far [age S] [-> FATE]
+ *                         the round trip from a POP to a group of clients
+ *   value load|loss|bandwidth OF N [age S] [-> FATE]
+ *                         the load of a server's machine; loss or bandwidth of
+ * a POP, in per cent count NAME WHAT N     a counter of a hostname, as in
+ * gtm_count_names ask NAME A|AAAA [by ADDRESS] [from ADDRESS/BITS] [times N] ->
+ * EXPECT... N questions (1) of the resolver ADDRESS (192.0.2.53) with a client
+ * subnet, if any; BITS 0 says nothing
  *
  * EXPECT, one or more, each for every one of the N answers:
  *
- *   is LIST        just these addresses (LIST: with commas, no blanks)
+ *   is LIST        just these addresses, or this alias (LIST: with commas, no
+ *                  blanks)
+ *   first ADDRESS  it comes first
  *   of LIST        some of these
  *   n N            so many addresses
  *   shares LIST    ADDRESS=SHARE: is in so much of the answers, to within five
@@ -38,6 +46,8 @@
  * The random numbers are always the same.  Unknown words are errors, and so are
  * a question that expects nothing and a file without a question.
  */
+#include "sim.h"
+
 #include <arpa/inet.h>
 #include <math.h>
 #include <stdarg.h>
@@ -45,38 +55,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gtm/decide.h"
-
 #include "read.h"
-
-#define WORDS_MAX  64
-#define LINE_MAX   1024
-#define FILE_MAX   (1u << 20)
-#define KEPT_MAX   32
-#define LIST_MAX   64
-#define START_MS   1000000u /* the slots' clock at "at 0" */
-#define SIGMAS	   5.0
-#define TEXT_MAX   ((size_t)GTM_ANSWERS_MAX * 48)
-#define SPLIT_STEP UINT64_C(0x9e3779b97f4a7c15)
-
-struct kept {
-	char word[64];
-	char text[TEXT_MAX];
-};
-
-struct sim {
-	const char *file;
-	unsigned long line;
-	char *text, *rest; /* the file; what is not read yet */
-	char buffer[LINE_MAX];
-	char *word[WORDS_MAX + 1]; /* of the line, NULL after the last */
-	struct config *config;
-	struct gtm_world *world;
-	uint64_t now_ms;
-	uint64_t random;
-	unsigned int n_failed, n_asked, n_kept;
-	struct kept kept[KEPT_MAX];
-};
 
 /* One question, and all its answers so far. */
 struct ask {
@@ -90,11 +69,7 @@ struct ask {
 	unsigned int *given; /* of each candidate */
 };
 
-static bool complain(struct sim *sim, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-/* Says what is wrong with the line; returns false. */
-static bool complain(struct sim *sim, const char *fmt, ...)
+bool complain(struct sim *sim, const char *fmt, ...)
 {
 	va_list args;
 
@@ -109,8 +84,7 @@ static bool complain(struct sim *sim, const char *fmt, ...)
 
 /* -- words ----------------------------------------------------------------- */
 
-/* Index of 'word' in 'names', or -1. */
-static int name_find(const char *word, const char *const *names, unsigned int n)
+int name_find(const char *word, const char *const *names, unsigned int n)
 {
 	for (unsigned int i = 0; word != NULL && i < n; i++)
 		if (strcmp(names[i], word) == 0)
@@ -118,8 +92,7 @@ static int name_find(const char *word, const char *const *names, unsigned int n)
 	return -1;
 }
 
-/* Goes on to the next line; false at the end. */
-static bool line_next(struct sim *sim, char **line)
+bool line_next(struct sim *sim, char **line)
 {
 	if (*sim->rest == '\0')
 		return false;
@@ -155,208 +128,30 @@ static bool line_split(struct sim *sim, const char *line)
 	return *p == '\0' || complain(sim, "too many words");
 }
 
-/* -- what changes the world ------------------------------------------------ */
-
-static bool config_take(struct sim *sim, const char *text, size_t n,
-			bool refused)
-{
-	struct config *config = NULL;
-	struct gtm_world *world = NULL;
-	struct err errs[4];
-	size_t n_errs = 0;
-	char words[1024];
-	int rc = config_parse(sim->file, text, n, &config, errs, 4, &n_errs);
-
-	if (rc != 0 && refused)
-		return true;
-	for (size_t i = 0; rc != 0 && i < n_errs && i < 4; i++) {
-		err_format(&errs[i], "configuration", words, sizeof(words));
-		(void)complain(sim, "%s", words);
-	}
-	if (rc != 0)
-		return false;
-	if (refused) {
-		config_free(config);
-		return complain(sim, "the configuration was not refused");
-	}
-	rc = gtm_world_new(config, sim->world, &world);
-	if (rc != 0) {
-		config_free(config);
-		return complain(sim, "no world: %d", rc);
-	}
-	gtm_world_free(sim->world);
-	config_free(sim->config);
-	sim->world = world;
-	sim->config = config;
-	return true;
-}
-
-static bool do_config(struct sim *sim)
-{
-	bool refused = name_find(sim->word[1],
-				 (const char *const[]){ "refused" }, 1) == 0;
-	char *text = sim->rest;
-	char *line;
-
-	if (sim->word[1] != NULL && !refused)
-		return complain(sim, "config: unknown '%s'", sim->word[1]);
-	while (line_next(sim, &line)) {
-		if (strcmp(line, "end") == 0)
-			return config_take(sim, text, (size_t)(line - text),
-					   refused);
-		if (sim->rest > text && sim->rest[-1] == '\0')
-			sim->rest[-1] = '\n'; /* the text stays whole */
-	}
-	return complain(sim, "config: no 'end'");
-}
-
-static bool do_at(struct sim *sim)
-{
-	double s;
-
-	if (!number_read(sim->word[1], &s) || sim->word[2] != NULL)
-		return complain(sim, "at: want seconds");
-	uint64_t now_ms = START_MS + (uint64_t)(s * 1000.0 + 0.5);
-	if (now_ms < sim->now_ms)
-		return complain(sim, "at: time does not run backwards");
-	sim->now_ms = now_ms;
-	return true;
-}
-
-/* What may follow the metric of a row; '*fate' is the one wanted. */
-static bool row_options(struct sim *sim, struct gtm_row *row, int *fate)
-{
-	char **word = sim->word + 6;
-	double value;
-
-	for (; *word != NULL; word += 2) {
-		if (strcmp(*word, "->") == 0) {
-			*fate = name_find(word[1], gtm_row_fate_names,
-					  GTM_ROW_FATES);
-			if (*fate < 0 || word[2] != NULL)
-				return complain(sim, "row: want one fate");
-			return true;
-		}
-		if (!number_read(word[1], &value))
-			return complain(sim, "row: '%s' wants a number", *word);
-		if (strcmp(*word, "age") == 0)
-			row->age_ms = value * 1000.0;
-		else if (strcmp(*word, "error") == 0)
-			row->error = (int64_t)value;
-		else
-			return complain(sim, "row: unknown '%s'", *word);
-	}
-	return true;
-}
-
-static bool do_row(struct sim *sim)
-{
-	char **word = sim->word;
-	int fate = GTM_ROW_OK;
-	struct gtm_row row = { 0 };
-
-	for (unsigned int i = 1; i < 6; i++)
-		if (word[i] == NULL)
-			return complain(sim, "row: words are missing");
-	row.server = slice_of(word[1]);
-	row.service = slice_of(word[3]);
-	if (!address_read(word[2], &row.address))
-		return complain(sim, "row: bad address '%s'", word[2]);
-	int state =
-		name_find(word[4], (const char *const[]){ "up", "down" }, 2);
-	if (state < 0)
-		return complain(sim, "row: want up or down");
-	row.state = state == 0 ? GTM_UP : GTM_DOWN;
-	if (strcmp(word[5], "nan") == 0)
-		row.metric = NAN;
-	else if (!number_read(word[5], &row.metric))
-		return complain(sim, "row: bad metric '%s'", word[5]);
-	if (!row_options(sim, &row, &fate))
-		return false;
-	int came = (int)gtm_world_feed(sim->world, &row, sim->now_ms, NULL);
-	if (came != fate)
-		return complain(sim, "row: want '%s', got '%s'",
-				gtm_row_fate_names[fate],
-				gtm_row_fate_names[came]);
-	return true;
-}
-
-/* Server of a "drain" or "undrain"; the time up to which it is out. */
-static bool drain_set(struct sim *sim, uint64_t until_ms)
-{
-	uint32_t i = CONFIG_NONE;
-
-	if (sim->word[1] != NULL)
-		i = gtm_world_server(sim->world, slice_of(sim->word[1]));
-	if (i == CONFIG_NONE)
-		return complain(sim, "%s: no such server", sim->word[0]);
-	atomic_store(&sim->world->admins[i]->drained_until_ms, until_ms);
-	return true;
-}
-
-static bool do_drain(struct sim *sim)
-{
-	double s;
-
-	if (sim->word[1] == NULL || sim->word[2] == NULL)
-		return drain_set(sim, UINT64_MAX);
-	if (strcmp(sim->word[2], "for") != 0 || !number_read(sim->word[3], &s))
-		return complain(sim, "drain: want 'for SECONDS'");
-	return drain_set(sim, sim->now_ms + (uint64_t)(s * 1000.0));
-}
-
-static bool do_undrain(struct sim *sim)
-{
-	return drain_set(sim, 0);
-}
-
-static const struct gtm_host *host_find(const struct sim *sim, const char *name)
-{
-	struct dname dname;
-
-	if (name == NULL || dname_parse(slice_of(name), &dname) != 0)
-		return NULL;
-	for (size_t i = 0; i < sim->world->n_hosts; i++)
-		if (dname_equal(&sim->world->hosts[i].config->name, &dname))
-			return &sim->world->hosts[i];
-	return NULL;
-}
-
-static bool do_count(struct sim *sim)
-{
-	const struct gtm_host *host = host_find(sim, sim->word[1]);
-	unsigned long want;
-
-	if (host == NULL)
-		return complain(sim, "count: no such hostname");
-	int what = name_find(sim->word[2], gtm_count_names, GTM_COUNTS);
-	if (what < 0 || !whole_read(sim->word[3], &want))
-		return complain(sim, "count: want NAME WHAT N");
-	uint64_t got = atomic_load(&host->counts->n[what]);
-	if (got != want)
-		return complain(sim, "count %s: want %lu, got %llu",
-				sim->word[2], want, (unsigned long long)got);
-	return true;
-}
-
 /* -- questions ------------------------------------------------------------- */
 
 static const char *candidate_text(const struct ask *ask, uint32_t i, char *text)
 {
 	bool v4 = ask->q.family == GTM_V4;
-	const struct gtm_candidate *c = &ask->host->candidate[ask->q.family][i];
+	const struct gtm_candidate *c =
+		&ask->answer.host->candidate[ask->q.family][i];
 
-	return inet_ntop(v4 ? AF_INET : AF_INET6, c->address, text, 64);
+	if (c->alias != NULL) {
+		(void)dname_print(c->alias, text);
+		return text;
+	}
+	return inet_ntop(v4 ? AF_INET : AF_INET6, c->address, text,
+			 CANDIDATE_MAX);
 }
 
 /* The addresses of the answer in the order of the configuration, commas. */
 static void answer_print(struct ask *ask)
 {
 	size_t at = 0;
-	char text[64];
+	char text[CANDIDATE_MAX];
 
 	ask->text[0] = '\0';
-	for (uint32_t i = 0; i < ask->host->n[ask->q.family]; i++)
+	for (uint32_t i = 0; i < ask->answer.host->n[ask->q.family]; i++)
 		for (unsigned int k = 0; k < ask->answer.n; k++)
 			if (ask->answer.pick[k] == i)
 				at += (size_t)snprintf(
@@ -391,8 +186,9 @@ static unsigned int list_count(const char *list)
 static bool expect_list(struct sim *sim, const struct ask *ask,
 			const char *list, bool all)
 {
-	char text[64];
-	bool good = ask->answer.outcome == GTM_ADDRESSES;
+	char text[CANDIDATE_MAX];
+	bool good = ask->answer.outcome == GTM_ADDRESSES ||
+		    ask->answer.outcome == GTM_ALIAS;
 
 	for (unsigned int k = 0; k < ask->answer.n; k++)
 		good = good &&
@@ -431,7 +227,7 @@ static bool expect_word(struct sim *sim, const char *what, const char *want,
 static bool expect_shares(struct sim *sim, const struct ask *ask, char *list)
 {
 	double n = (double)ask->times;
-	char text[64];
+	char text[CANDIDATE_MAX];
 	double share;
 
 	for (char *next = list; next != NULL; list = next) {
@@ -443,7 +239,8 @@ static bool expect_shares(struct sim *sim, const struct ask *ask, char *list)
 			return complain(sim, "shares: want ADDRESS=SHARE");
 		*equals = '\0';
 		double got = -1.0;
-		for (uint32_t i = 0; i < ask->host->n[ask->q.family]; i++)
+		for (uint32_t i = 0; i < ask->answer.host->n[ask->q.family];
+		     i++)
 			if (strcmp(candidate_text(ask, i, text), list) == 0)
 				got = ask->given[i];
 		double sd = sqrt(n * share * (1.0 - share));
@@ -493,7 +290,8 @@ enum expectation {
 	TTL,
 	SCOPE,
 	RULE,
-	TIER, /* of each answer, with a word */
+	TIER,
+	FIRST, /* of each answer, with a word */
 	NODATA,
 	SERVFAIL,
 	SAME, /* of each, alone */
@@ -504,18 +302,23 @@ enum expectation {
 	EXPECTATIONS,
 };
 static const char *const expectation_names[EXPECTATIONS] = {
-	[IS] = "is",	 [OF] = "of",	      [N] = "n",
-	[TTL] = "ttl",	 [SCOPE] = "scope",   [RULE] = "rule",
-	[TIER] = "tier", [NODATA] = "nodata", [SERVFAIL] = "servfail",
-	[SAME] = "same", [SHARES] = "shares", [KEEP] = "keep",
-	[AS] = "as",	 [NOT_AS] = "not-as",
+	[IS] = "is",	     [OF] = "of",
+	[N] = "n",	     [TTL] = "ttl",
+	[SCOPE] = "scope",   [RULE] = "rule",
+	[TIER] = "tier",     [FIRST] = "first",
+	[NODATA] = "nodata", [SERVFAIL] = "servfail",
+	[SAME] = "same",     [SHARES] = "shares",
+	[KEEP] = "keep",     [AS] = "as",
+	[NOT_AS] = "not-as",
 };
-static const char *const tier_names[] = { "primary", "backup", "hidden" };
+static const char *const tier_names[] = { "primary", "next", "backup",
+					  "hidden" };
 
 static bool expect_each(struct sim *sim, const struct ask *ask, int what,
 			const char *word)
 {
 	const struct gtm_answer *answer = &ask->answer;
+	char text[CANDIDATE_MAX];
 
 	switch (what) {
 	case IS:
@@ -536,6 +339,10 @@ static bool expect_each(struct sim *sim, const struct ask *ask, int what,
 		return expect_word(sim, "tier", word,
 				   answer->n == 0 ? "none"
 						  : tier_names[answer->tier]);
+	case FIRST:
+		return answer->n > 0 &&
+		       expect_word(sim, "first", word,
+				   candidate_text(ask, answer->pick[0], text));
 	case NODATA:
 		return answer->outcome == GTM_NODATA ||
 		       complain(sim, "want nodata, got '%s'", ask->text);
@@ -588,6 +395,7 @@ static char **ask_read(struct sim *sim, struct ask *ask)
 	*ask = (struct ask){ .host = host_find(sim, sim->word[1]), .times = 1 };
 	(void)client_read("192.0.2.53", &ask->q.client);
 	ask->q.now_ms = sim->now_ms;
+	ask->q.persist = sim->persist;
 	if (ask->host == NULL || type < 0)
 		return NULL;
 	ask->q.family = type == 0 ? GTM_V4 : GTM_V6;
@@ -628,6 +436,7 @@ static bool do_ask(struct sim *sim)
 		ask.q.random = sim->random;
 		gtm_decide(ask.host, &ask.q, &ask.answer, NULL);
 		gtm_decide_count(ask.host, ask.q.family, &ask.answer, false);
+		gtm_decide_keep(sim->persist, &ask.q, &ask.answer);
 		for (unsigned int k = 0; k < ask.answer.n; k++)
 			ask.given[ask.answer.pick[k]]++;
 		answer_print(&ask);
@@ -649,7 +458,9 @@ static const struct directive {
 	{ "config", do_config },   { "at", do_at },
 	{ "row", do_row },	   { "drain", do_drain },
 	{ "undrain", do_undrain }, { "count", do_count },
-	{ "ask", do_ask },
+	{ "ask", do_ask },	   { "force", do_force },
+	{ "release", do_release }, { "value", do_value },
+	{ "near", do_near },
 };
 #define DIRECTIVES (sizeof(directives) / sizeof(directives[0]))
 
@@ -697,6 +508,7 @@ static bool replay(const char *file)
 		return false;
 	sim->file = file;
 	sim->now_ms = START_MS;
+	sim->persist = gtm_persist_new(4096);
 	sim->text = file_read(file);
 	sim->rest = sim->text;
 	if (sim->text == NULL)
@@ -710,6 +522,7 @@ static bool replay(const char *file)
 	printf("%s: %s\n", good ? "ok" : "FAIL", file);
 	gtm_world_free(sim->world);
 	config_free(sim->config);
+	gtm_persist_free(sim->persist);
 	free(sim->text);
 	free(sim);
 	return good;

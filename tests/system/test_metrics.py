@@ -105,6 +105,10 @@ def test_all_there_is(world):
     for name in ("entries", "bytes"):
         assert m.get("nearzone_cache_" + name) > 0
     assert m.get("nearzone_cache_limit_bytes") == 64 << 20
+    assert m.get("nearzone_journal_limit_bytes") == 64 << 20
+    assert m.get("nearzone_journal_bytes") > 0
+    for name in ("events", "decisions", "lost", "errors"):
+        assert m.get(f"nearzone_journal_{name}_total") is not None
     promtool(m)
 
 

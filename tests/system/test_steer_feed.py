@@ -187,7 +187,7 @@ def test_the_metric_is_the_load(edge):
         assert r.answer[0][0].to_text() == LOADED.one(PRIMARY)
     lines = explain(edge, LOADED)["candidates"]
     assert [x["metric"] for x in lines] == [100, 500]
-    assert [x["verdict"] for x in lines] == ["chosen", "too loaded"]
+    assert [x["verdict"] for x in lines] == ["chosen", "too costly"]
 
 
 # -- lines -------------------------------------------------------------------

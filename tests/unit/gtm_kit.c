@@ -17,6 +17,7 @@ struct kit {
 	struct config_service services[8];
 	struct config_server servers[KIT_MAX];
 	struct config_hostname hosts[16];
+	struct config_pop pop;
 	void *owned[3 * KIT_MAX];
 	size_t n_owned;
 };
@@ -34,6 +35,9 @@ struct kit *kit_new(void)
 	struct kit *kit = calloc(1, sizeof(*kit));
 
 	assert_non_null(kit);
+	kit->pop.id = "pop";
+	kit->config.pops = &kit->pop;
+	kit->config.n_pops = 1;
 	kit->config.services = kit->services;
 	kit->config.servers = kit->servers;
 	kit->config.hostnames = kit->hosts;
@@ -110,6 +114,7 @@ struct config_server *kit_server(struct kit *kit, const char *id,
 		assert_true(strcmp(kit->servers[n - 1].id, id) < 0);
 	server->id = own(kit, strdup(id));
 	server->weight = weight;
+	server->shed_pct = 100;
 	server->addresses = list;
 	while (word_next(&addresses, word)) {
 		assert_true(server->n_addresses < KIT_ADDRESSES);
@@ -157,6 +162,10 @@ struct config_hostname *kit_host(struct kit *kit, const char *name,
 	tier_fill(kit, host, CONFIG_HIDDEN, hidden);
 	host->answers = 1;
 	host->ttl_s = 30;
+	host->ttl_min_s = 30;
+	host->otherwise = CONFIG_NONE;
+	host->tolerance = 0.1f;
+	host->persist_refresh_s = UINT32_MAX;
 	return host;
 }
 

@@ -109,8 +109,8 @@ static void keeps_hostnames(void **state)
 	assert_int_equal(h[0].persist_s, 0);
 	assert_int_equal(h[0].fail, CONFIG_FAIL_OPEN);
 	assert_true(h[0].ecs);
-	assert_true(h[0].weigh_latency == 1.0);
-	assert_true(h[0].weigh_load == 0.0);
+	assert_true(h[0].weigh.latency == 1.0);
+	assert_true(h[0].weigh.load == 0.0);
 
 	assert_int_equal(h[1].n_servers[CONFIG_BACKUP], 1);
 	assert_int_equal(h[1].servers[CONFIG_BACKUP][0], 2);
@@ -121,10 +121,10 @@ static void keeps_hostnames(void **state)
 	assert_int_equal(h[1].persist_s, 3600);
 	assert_int_equal(h[1].fail, CONFIG_FAIL_LAST);
 	assert_false(h[1].ecs);
-	assert_true(h[1].weigh_latency == 1.0);
-	assert_true(h[1].weigh_load == 0.5);
-	assert_true(h[1].weigh_loss == 20.0);
-	assert_true(h[1].weigh_bandwidth == 0.0);
+	assert_true(h[1].weigh.latency == 1.0);
+	assert_true(h[1].weigh.load == 0.5);
+	assert_true(h[1].weigh.loss == 20.0);
+	assert_true(h[1].weigh.bandwidth == 0.0);
 
 	/* Nothing is left over from the hostname before. */
 	assert_int_equal(h[2].service, CONFIG_NONE);
@@ -132,7 +132,7 @@ static void keeps_hostnames(void **state)
 	assert_int_equal(h[2].n_servers[CONFIG_BACKUP], 0);
 	assert_int_equal(h[2].n_servers[CONFIG_HIDDEN], 0);
 	assert_int_equal(h[2].ttl_s, 0);
-	assert_true(h[2].weigh_load == 0.0);
+	assert_true(h[2].weigh.load == 0.0);
 	assert_true(h[2].ecs);
 	config_free(config);
 }

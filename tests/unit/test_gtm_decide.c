@@ -285,7 +285,8 @@ static void test_fail_backup(void **state)
 	expect("bc", GTM_RULE_BACKUP, CONFIG_BACKUP);
 	gtm_world_free(world);
 	struct config *config = kit_config(kit);
-	((struct config_hostname *)config->hostnames)->n_servers[1] = 0;
+	((struct config_hostname *)config->hostnames)
+		->n_servers[CONFIG_BACKUP] = 0;
 	world = kit_world(kit, NULL);
 	feed("a", GTM_DOWN, 1, 100);
 	expect("a", GTM_RULE_OPEN, CONFIG_PRIMARY);
@@ -352,7 +353,7 @@ static void test_capacity(void **state)
 static void test_load(void **state)
 {
 	(void)state;
-	three("web", "a b c", "", "")->weigh_load = 0.5;
+	three("web", "a b c", "", "")->weigh.load = 0.5;
 	world = kit_world(kit, NULL);
 	feed("a", GTM_UP, 100, 300);
 	feed("b", GTM_UP, 110, 300);

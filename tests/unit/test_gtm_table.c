@@ -53,6 +53,33 @@ static void test_limits(void **state)
 		}
 }
 
+/* What a slot said, another one can be made to say: also nothing. */
+static void test_set(void **state)
+{
+	struct gtm_slot slot = { 0 };
+	struct gtm_slot other = { 0 };
+	struct gtm_value v;
+	struct gtm_value w;
+
+	(void)state;
+	assert_true(gtm_slot_put(&slot, GTM_UP, 7, 0, 100));
+	assert_true(gtm_slot_put(&slot, GTM_DOWN, 65535, 9, 200));
+	gtm_slot_read(&slot, &v);
+	assert_true(gtm_slot_put(&other, GTM_UP, 1, 0, 5000));
+	gtm_slot_set(&other, &v); /* though it is older */
+	gtm_slot_read(&other, &w);
+	assert_int_equal(w.state, GTM_DOWN);
+	assert_int_equal(w.error, 9);
+	assert_int_equal(w.metric, 65535);
+	assert_int_equal(w.when_ms, 200);
+	assert_int_equal(w.since_ms, 200);
+	assert_int_equal(w.up_ms, 100);
+	assert_int_equal(w.rows, 2);
+	gtm_slot_set(&other, &(struct gtm_value){ .state = GTM_NEVER });
+	assert_int_equal(gtm_slot_glance(&other).state, GTM_NEVER);
+	assert_true(gtm_slot_put(&other, GTM_UP, 1, 0, 1));
+}
+
 static void test_older_never_overwrites(void **state)
 {
 	struct gtm_slot slot = { 0 };
@@ -158,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_older_never_overwrites),
 		cmocka_unit_test(test_since_and_up),
 		cmocka_unit_test(test_readers),

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "gtm/history_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define STEP_MS 1000u /* ages are set anew so often */
+
+struct gtm_stage {
+	struct gtm_world *world;
+	struct gtm_cell **cell; /* of each slot of the epoch; NULL: none */
+	size_t n_cells;
+	uint32_t *server; /* of each server of the epoch, or CONFIG_NONE */
+	uint64_t epoch;	  /* that these are of */
+	uint64_t changes; /* that are in the world */
+	uint64_t set_ms;  /* by the history's clock */
+};
+
+/* -- by name --------------------------------------------------------------- */
+
+static struct sockaddr_storage address_of(const struct journal_address *from)
+{
+	struct sockaddr_storage to;
+	struct sockaddr_in *in = (void *)&to;
+	struct sockaddr_in6 *in6 = (void *)&to;
+
+	memset(&to, 0, sizeof(to));
+	to.ss_family = from->n == 4 ? AF_INET : AF_INET6;
+	if (from->n == 4)
+		memcpy(&in->sin_addr, from->octets, 4);
+	else
+		memcpy(&in6->sin6_addr, from->octets, 16);
+	return to;
+}
+
+static struct gtm_cell *cell_of(const struct gtm_stage *stage,
+				const struct gtm_history *h,
+				const struct history_slot *slot)
+{
+	struct sockaddr_storage address = address_of(&slot->address);
+
+	return gtm_world_cell(
+		stage->world,
+		slice_of(h->table[JOURNAL_SERVERS].name[slot->server].text),
+		&address,
+		slice_of(h->table[JOURNAL_SERVICES].name[slot->service].text));
+}
+
+/* Finds what the numbers of the epoch are here. */
+static int numbers_find(struct gtm_stage *stage, const struct gtm_history *h)
+{
+	const struct history_table *servers = &h->table[JOURNAL_SERVERS];
+	struct gtm_cell **cell = calloc(h->n_slots + 1, sizeof(void *));
+	uint32_t *server = calloc(servers->n + 1, sizeof(*server));
+
+	if (cell == NULL || server == NULL) {
+		free(cell);
+		free(server);
+		return -ENOMEM;
+	}
+	free(stage->cell);
+	free(stage->server);
+	stage->cell = cell;
+	stage->server = server;
+	for (size_t i = 0; i < h->n_slots; i++)
+		cell[i] = cell_of(stage, h, &h->slot[i]);
+	for (size_t i = 0; i < servers->n; i++)
+		server[i] = gtm_world_server(stage->world,
+					     slice_of(servers->name[i].text));
+	stage->n_cells = h->n_slots;
+	stage->epoch = h->epoch.number;
+	return 0;
+}
+
+/* Nothing is known of anything. */
+static void clear(struct gtm_stage *stage)
+{
+	const struct gtm_value never = { .state = GTM_NEVER };
+	struct gtm_world *world = stage->world;
+
+	for (size_t i = 0; i < world->n_cells; i++)
+		gtm_slot_set(&world->cells[i]->slot, &never);
+	for (size_t i = 0; i < world->config->n_servers; i++)
+		atomic_store_explicit(&world->admins[i]->drained_until_ms, 0,
+				      memory_order_relaxed);
+	stage->changes = 0;
+	stage->set_ms = 0;
+}
+
+/* -- values ---------------------------------------------------------------- */
+
+static uint64_t before(uint64_t now_ms, uint64_t ago_ms)
+{
+	return ago_ms < now_ms ? now_ms - ago_ms : 1;
+}
+
+static void put(const struct history_slot *from, struct gtm_slot *to,
+		uint64_t now_ms)
+{
+	const struct journal_value *v = &from->value;
+	uint64_t age_ms = v->age_ms + (now_ms - from->clock_ms);
+	uint64_t most_ms = v->period_ms > v->age_ms ? v->period_ms : v->age_ms;
+
+	if (v->fresh && age_ms > most_ms)
+		age_ms = most_ms;
+	struct gtm_value value = {
+		.state = (enum gtm_state)v->state,
+		.error = v->error,
+		.metric =
+			v->metric < GTM_METRIC_MAX ? v->metric : GTM_METRIC_MAX,
+		.when_ms = before(now_ms, age_ms),
+		.since_ms = before(from->clock_ms, v->since_ms),
+		.rows = 1,
+	};
+	if (v->state == GTM_UP)
+		value.up_ms = value.when_ms;
+	else if (v->up_ms != JOURNAL_NEVER)
+		value.up_ms = before(from->clock_ms, v->up_ms);
+	if (v->state == GTM_NEVER)
+		value = (struct gtm_value){ .state = GTM_NEVER };
+	gtm_slot_set(to, &value);
+}
+
+/* What operators have said; everything that is kept in gtm_admin. */
+static void put_admins(struct gtm_stage *stage, const struct gtm_history *h)
+{
+	const struct history_table *servers = &h->table[JOURNAL_SERVERS];
+
+	for (size_t i = 0; i < servers->n; i++) {
+		if (stage->server[i] == CONFIG_NONE)
+			continue;
+		struct gtm_admin *admin =
+			stage->world->admins[stage->server[i]];
+		atomic_store_explicit(&admin->drained_until_ms,
+				      servers->name[i].drained_until_ms,
+				      memory_order_relaxed);
+	}
+}
+
+int gtm_stage_set(struct gtm_stage *stage, const struct gtm_history *h,
+		  uint64_t time_ms, uint64_t *now_ms)
+{
+	uint64_t later_ms = time_ms > h->last_ms ? time_ms - h->last_ms : 0;
+	uint64_t clock_ms = h->clock_ms;
+
+	clock_ms += later_ms < HISTORY_CLOCK_MAX - clock_ms
+			    ? later_ms
+			    : HISTORY_CLOCK_MAX - clock_ms;
+	if (stage->epoch != h->epoch.number || stage->n_cells != h->n_slots) {
+		int rc = numbers_find(stage, h);
+		if (rc != 0)
+			return rc;
+		clear(stage);
+	}
+	bool all = clock_ms - stage->set_ms >= STEP_MS;
+	if (all || stage->changes != h->changes) {
+		for (size_t i = 0; i < h->n_slots; i++)
+			if (stage->cell[i] != NULL &&
+			    (all || h->slot[i].change > stage->changes))
+				put(&h->slot[i], &stage->cell[i]->slot,
+				    clock_ms);
+		put_admins(stage, h);
+		stage->changes = h->changes;
+	}
+	if (all)
+		stage->set_ms = clock_ms;
+	*now_ms = clock_ms;
+	return 0;
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+struct gtm_world *gtm_stage_world(const struct gtm_stage *stage)
+{
+	return stage->world;
+}
+
+int gtm_stage_new(const struct config *config, struct gtm_stage **stagep)
+{
+	struct gtm_stage *stage = calloc(1, sizeof(*stage));
+
+	if (stage == NULL)
+		return -ENOMEM;
+	int rc = gtm_world_new(config, NULL, &stage->world);
+	if (rc != 0) {
+		free(stage);
+		return rc;
+	}
+	*stagep = stage;
+	return 0;
+}
+
+void gtm_stage_free(struct gtm_stage *stage)
+{
+	if (stage == NULL)
+		return;
+	gtm_world_free(stage->world);
+	free(stage->cell);
+	free(stage->server);
+	free(stage);
+}

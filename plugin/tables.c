@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "plugin/tables.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "gtm/decide.h"
+#include "plugin/log.h"
+#include "plugin/map.h"
+#include "plugin/state.h"
+
+#define LATENCY_NAME "latency.table"
+#define CLIENTS_NAME "clients.table"
+#define CHUNK	     (1u << 20)
+#define FILE_MAX     (UINT64_C(8) << 30)
+#define ROWS	     4096u
+#define ROW_N	     20u
+#define SWEEP_ROWS   64u /* a tick: a million in some hours */
+
+/* Before what was saved; numbers are little-endian. */
+struct head {
+	char magic[8];
+	uint64_t wall_s, n, sum; /* when; octets that follow; XXH3 of these */
+};
+
+static const char magic[8] = { 'N', 'Z', 'T', 'A', 'B', 'L', 'E', '1' };
+
+/* -- files -----------------------------------------------------------------
+ */
+
+struct writer {
+	int fd;
+	uint64_t n;
+	XXH3_state_t *sum;
+	int rc;
+};
+
+static void write_all(struct writer *w, const void *p, size_t n)
+{
+	const uint8_t *at = p;
+
+	while (w->rc == 0 && n > 0) {
+		ssize_t done = write(w->fd, at, n);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			w->rc = -errno;
+		at += done > 0 ? done : 0;
+		n -= done > 0 ? (size_t)done : 0;
+	}
+}
+
+static void put(struct writer *w, const void *p, size_t n)
+{
+	write_all(w, p, n);
+	(void)XXH3_64bits_update(w->sum, p, n);
+	w->n += n;
+}
+
+/* Writes what 'fill' puts as 'directory'/'name'. */
+static void file_save(const char *directory, const char *name,
+		      void (*fill)(struct writer *w, void *arg), void *arg)
+{
+	char path[STATE_PATH_MAX];
+	char fresh[STATE_PATH_MAX];
+	struct head head = { .wall_s = htole64((uint64_t)time(NULL)) };
+	struct writer w = { .sum = XXH3_createState() };
+	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
+	int m = snprintf(fresh, sizeof(fresh), "%s/%s.new", directory, name);
+
+	if (w.sum == NULL || n < 0 || m < 0 || (size_t)m >= sizeof(fresh)) {
+		(void)XXH3_freeState(w.sum);
+		return;
+	}
+	(void)XXH3_64bits_reset(w.sum);
+	memcpy(head.magic, magic, sizeof(magic));
+	w.fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	w.rc = w.fd < 0 ? -errno : 0;
+	write_all(&w, &head, sizeof(head));
+	if (w.rc == 0)
+		fill(&w, arg);
+	head.n = htole64(w.n);
+	head.sum = htole64(XXH3_64bits_digest(w.sum));
+	(void)XXH3_freeState(w.sum);
+	if (w.rc == 0 &&
+	    pwrite(w.fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+		w.rc = -EIO;
+	if (w.rc == 0 && fsync(w.fd) != 0)
+		w.rc = -errno;
+	if (w.fd >= 0 && close(w.fd) != 0 && w.rc == 0)
+		w.rc = -errno;
+	if (w.rc == 0 && rename(fresh, path) != 0)
+		w.rc = -errno;
+	if (w.rc == 0)
+		return;
+	(void)unlink(fresh);
+	log_write(ISC_LOG_ERROR, "cannot write '%s': %s", path,
+		  log_error(w.rc, (char[LOG_ERROR_MAX]){ 0 }));
+}
+
+static bool read_all(int fd, void *p, size_t n)
+{
+	uint8_t *at = p;
+
+	while (n > 0) {
+		ssize_t done = read(fd, at, n);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		at += done;
+		n -= (size_t)done;
+	}
+	return true;
+}
+
+/*
+ * Reads such a file: 0, and its octets, which the caller frees; or -ENOENT,
+ * or what is wrong.
+ */
+static int file_read(const char *path, uint8_t **octets, size_t *n,
+		     uint64_t *away_s)
+{
+	struct head head;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	*octets = NULL;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size > FILE_MAX ||
+	    !read_all(fd, &head, sizeof(head)) ||
+	    memcmp(head.magic, magic, sizeof(magic)) != 0 ||
+	    le64toh(head.n) != (uint64_t)st.st_size - sizeof(head))
+		rc = -EBADMSG;
+	*n = rc == 0 ? (size_t)le64toh(head.n) : 0;
+	if (rc == 0) {
+		*octets = malloc(*n + 1);
+		rc = *octets == NULL ? -ENOMEM : 0;
+	}
+	if (rc == 0 && (!read_all(fd, *octets, *n) ||
+			XXH3_64bits(*octets, *n) != le64toh(head.sum)))
+		rc = -EBADMSG;
+	(void)close(fd);
+	if (rc != 0) {
+		free(*octets);
+		return rc;
+	}
+	int64_t away = (int64_t)time(NULL) - (int64_t)le64toh(head.wall_s);
+	*away_s = away > 0 ? (uint64_t)away : 0;
+	return 0;
+}
+
+/* -- latencies -------------------------------------------------------------
+ */
+
+static void latency_fill(struct writer *w, void *arg)
+{
+	const struct gtm_groups *groups = arg;
+	uint64_t now_ms = clock_now_ms();
+	uint8_t *room = malloc(CHUNK);
+	uint32_t at = 0;
+
+	size_t n = room != NULL ? gtm_groups_save_head(groups, room, CHUNK) : 0;
+	if (n == 0)
+		w->rc = -ENOMEM;
+	while (n > 0 && w->rc == 0) {
+		put(w, room, n);
+		n = gtm_groups_save(groups, &at, room, CHUNK, now_ms);
+	}
+	free(room);
+}
+
+static int latency_take(struct snapshot *s, const uint8_t *p, size_t n,
+			uint64_t away_s)
+{
+	struct gtm_groups *groups = s->world->groups;
+	int rc = gtm_groups_load(groups, p, n, away_s * 1000, clock_now_ms());
+
+	log_write(ISC_LOG_INFO, "latencies of %u groups of clients are known",
+		  gtm_groups_count(groups));
+	return rc;
+}
+
+/* -- clients ---------------------------------------------------------------
+ */
+
+static uint8_t *put32(uint8_t *p, uint32_t n)
+{
+	n = htole32(n);
+	memcpy(p, &n, sizeof(n));
+	return p + sizeof(n);
+}
+
+static void clients_fill(struct writer *w, void *arg)
+{
+	const struct gtm_persist *clients = arg;
+	uint32_t now_s = gtm_persist_now_s(clock_now_ms());
+	struct gtm_persist_row *rows = malloc(ROWS * sizeof(*rows));
+	uint8_t *room = malloc((size_t)ROWS * ROW_N);
+	size_t at = 0;
+	size_t n = 1;
+
+	if (rows == NULL || room == NULL)
+		w->rc = -ENOMEM;
+	while (w->rc == 0 && n > 0) {
+		uint8_t *p = room;
+		n = gtm_persist_save(clients, &at, rows, ROWS, now_s);
+		for (size_t i = 0; i < n; i++) {
+			uint64_t tag = htole64(rows[i].tag);
+			memcpy(p, &tag, sizeof(tag));
+			p = put32(p + sizeof(tag), rows[i].server);
+			p = put32(p, rows[i].age_s);
+			p = put32(p, rows[i].idle_s);
+		}
+		put(w, room, (size_t)(p - room));
+	}
+	free(rows);
+	free(room);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	uint32_t n;
+
+	memcpy(&n, p, sizeof(n));
+	return le32toh(n);
+}
+
+static void clients_take(struct gtm_persist *clients, const uint8_t *p,
+			 size_t n, uint64_t away_s)
+{
+	uint32_t now_s = gtm_persist_now_s(clock_now_ms());
+
+	for (; n >= ROW_N; p += ROW_N, n -= ROW_N) {
+		uint64_t tag;
+		memcpy(&tag, p, sizeof(tag));
+		uint64_t age_s = get32(p + 12) + away_s;
+		uint64_t idle_s = get32(p + 16) + away_s;
+		const struct gtm_persist_row row = {
+			.tag = le64toh(tag),
+			.server = get32(p + 8),
+			.age_s = age_s < UINT32_MAX ? (uint32_t)age_s
+						    : UINT32_MAX,
+			.idle_s = idle_s < UINT32_MAX ? (uint32_t)idle_s
+						      : UINT32_MAX,
+		};
+		gtm_persist_restore(clients, &row, now_s);
+	}
+}
+
+/* -- both ------------------------------------------------------------------
+ */
+
+static void save(struct process *p, const struct snapshot *s)
+{
+	const char *directory = s->config->state_directory;
+	struct gtm_persist *clients = process_clients(p);
+
+	if (s->world->groups != NULL && gtm_groups_count(s->world->groups) > 0)
+		file_save(directory, LATENCY_NAME, latency_fill,
+			  s->world->groups);
+	if (clients != NULL)
+		file_save(directory, CLIENTS_NAME, clients_fill, clients);
+}
+
+/* Reads 'name' of the state directory; false: there is nothing to be had. */
+static bool read_back(const struct snapshot *s, const char *name,
+		      uint8_t **octets, size_t *n, uint64_t *away_s)
+{
+	char path[STATE_PATH_MAX];
+	int m = snprintf(path, sizeof(path), "%s/%s",
+			 s->config->state_directory, name);
+
+	if (s->config->snapshot_s == 0 || m < 0 || (size_t)m >= sizeof(path))
+		return false;
+	int rc = file_read(path, octets, n, away_s);
+	if (rc != 0 && rc != -ENOENT)
+		log_write(ISC_LOG_ERROR, "table '%s' is refused: %s", path,
+			  rc == -EBADMSG
+				  ? "it is damaged, or of another release"
+				  : log_error(rc, (char[LOG_ERROR_MAX]){ 0 }));
+	return rc == 0;
+}
+
+static bool wants_clients(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_hostnames; i++)
+		if (config->hostnames[i].persist_s > 0 &&
+		    config->hostnames[i].persist_by == CONFIG_PERSIST_TABLE)
+			return true;
+	return false;
+}
+
+void tables_configure(struct process *p, struct snapshot *s)
+{
+	bool first = !p->tables_read;
+	uint64_t away_s;
+	uint8_t *octets;
+	size_t n;
+
+	p->tables_read = true;
+	if (first && s->world->groups != NULL &&
+	    read_back(s, LATENCY_NAME, &octets, &n, &away_s)) {
+		if (latency_take(s, octets, n, away_s) != 0)
+			log_write(ISC_LOG_ERROR,
+				  "'" LATENCY_NAME "' is not whole");
+		free(octets);
+	}
+	if (process_clients(p) != NULL || !wants_clients(s->config))
+		return;
+	struct gtm_persist *clients = gtm_persist_new(s->config->clients_max);
+	if (clients == NULL) {
+		log_write(ISC_LOG_ERROR, "no memory for the table of clients: "
+					 "nobody keeps a server by it");
+		return;
+	}
+	if (read_back(s, CLIENTS_NAME, &octets, &n, &away_s)) {
+		clients_take(clients, octets, n, away_s);
+		free(octets);
+	}
+	atomic_store_explicit(&p->clients, clients, memory_order_release);
+}
+
+/* -- when ------------------------------------------------------------------
+ */
+
+struct saving {
+	struct job job;
+	struct engine *engine;
+	struct snapshot *snapshot; /* held */
+};
+
+static void saved(struct job *job)
+{
+	struct saving *s = (struct saving *)job;
+
+	s->engine->tables_saving = false;
+	snapshot_unref(s->snapshot);
+	free(s);
+}
+
+static void save_now(struct job *job)
+{
+	struct saving *s = (struct saving *)job;
+
+	save(s->engine->process, s->snapshot);
+	s->job.run = saved;
+	engine_post(s->engine, &s->job);
+}
+
+void tables_tick(struct engine *e, uint32_t now_s)
+{
+	struct snapshot *s = e->snapshot;
+
+	if (s == NULL || atomic_load(&e->process->stopping))
+		return;
+	if (s->world->groups != NULL)
+		gtm_groups_sweep(s->world->groups, SWEEP_ROWS, clock_now_ms());
+	if (e->tables_s == 0)
+		e->tables_s = now_s;
+	if (s->config->snapshot_s == 0 || e->tables_saving ||
+	    now_s - e->tables_s < s->config->snapshot_s)
+		return;
+	struct saving *saving = malloc(sizeof(*saving));
+	if (saving == NULL)
+		return;
+	*saving = (struct saving){ { .run = save_now }, e, s };
+	snapshot_ref(s);
+	e->tables_saving = true;
+	e->tables_s = now_s;
+	process_work(e->process, &saving->job);
+}
+
+void tables_save_last(struct process *p)
+{
+	struct snapshot *s = p->all != NULL ? p->all->snapshot : NULL;
+
+	if (s != NULL && s->config->snapshot_s > 0)
+		save(p, s);
+}
+
+void tables_free(struct process *p)
+{
+	gtm_persist_free(atomic_exchange(&p->clients, NULL));
+	p->tables_read = false;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#pragma once
+/*
+ * tables - what traffic management has measured and promised outlives named:
+ * the latency table (latency.table) and the table of clients that keep their
+ * servers (clients.table), saved every 'cache.snapshot' and at the last
+ * plugin_destroy in the state directory, whole or not at all, and read back at
+ * the start with true ages.
+ *
+ * The worker saves, while the engine and named's workers write.
+ */
+#include "plugin/engine.h"
+
+/*
+ * Makes the table of clients, if 's' wants one; and, once a process, reads what
+ * was saved.  Before engine_configure(); blocks for reading.
+ */
+void tables_configure(struct process *p, struct snapshot *s);
+
+/* Engine: begins to save if it is time; forgets what is too old. */
+void tables_tick(struct engine *e, uint32_t now_s);
+
+/* The last thing: no engine and no worker run any more. */
+void tables_save_last(struct process *p);
+
+/* Frees the table of clients: nobody reads any more. */
+void tables_free(struct process *p);

@@ -28,28 +28,39 @@
 
 /* -- whose records they are ------------------------------------------------ */
 
-/* True if records of 'name' have signatures that an edit would break. */
-static bool is_secure(const struct edit *ed, const dns_name_t *name)
+/*
+ * The database of named's signed zone that has the records of 'name'; NULL:
+ * they have no signatures.  To be detached.
+ */
+static dns_db_t *signed_db(const struct edit *ed, const dns_name_t *name)
 {
 	const ns_client_t *client = ed->qctx->client;
 
+	dns_db_t *db = NULL;
+
 	if (ed->ours)
-		return false; /* edit_wanted() has said no to signed ones */
+		return NULL; /* edit_wanted() has said no to signed ones */
 	if (client->query.restarts == 0 && client->query.authdb != NULL &&
 	    dns_name_equal(name, client->query.qname))
-		return dns_db_issecure(client->query.authdb);
-	dns_db_t *db = edit_db(ed, name);
-	bool secure = db != NULL && dns_db_issecure(db);
-	if (db != NULL)
+		dns_db_attach(client->query.authdb, &db);
+	else
+		db = edit_db(ed, name);
+	if (db != NULL && !dns_db_issecure(db))
 		dns_db_detach(&db);
-	return secure;
+	return db;
 }
 
 /* True if 'set' at 'name' is data of a zone, unsigned. */
 static bool may_edit(const struct edit *ed, const dns_name_t *name,
 		     const dns_rdataset_t *set)
 {
-	return set->trust == dns_trust_ultimate && !is_secure(ed, name);
+	if (set->trust != dns_trust_ultimate)
+		return false;
+	dns_db_t *db = signed_db(ed, name);
+	if (db == NULL)
+		return true;
+	dns_db_detach(&db);
+	return false;
 }
 
 /* Data of a response policy, which has the last word. */
@@ -125,6 +136,83 @@ static void swap(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 		ed->emptied = true;
 	if (g.n > 0 && ed->result == ISC_R_SUCCESS)
 		ISC_LIST_HEAD(name->list)->attributes |= kept;
+}
+
+/* A signed zone says that there are records, and cannot say another thing. */
+static void note_nodata(const struct gtm_host *host)
+{
+	static struct log_gate gate;
+
+	log_limited(&gate, process_now_s(process_get()), ISC_LOG_WARNING,
+		    "hostname '%s': no address is to be given, but its signed "
+		    "zone has records of that type: they are served; take them "
+		    "out of the zone, or have \"fail\" say \"servfail\"",
+		    host->config->id);
+}
+
+/* The signatures of 'type' at the name, as named has put them there. */
+static dns_rdataset_t *sigs_at(const dns_name_t *name, dns_rdatatype_t type)
+{
+	dns_rdataset_t *set = ISC_LIST_HEAD(name->list);
+
+	while (set != NULL &&
+	       (set->type != dns_rdatatype_rrsig || set->covers != type))
+		set = ISC_LIST_NEXT(set, link);
+	return set;
+}
+
+/* Puts what was decided, and signed, in the place of 'set'. */
+static isc_result_t put_signed(struct edit *ed, dns_name_t *name,
+			       dns_rdataset_t *set, const struct gtm_host *host,
+			       const struct gtm_answer *g,
+			       const struct sign_set *from)
+{
+	enum gtm_family family = family_of(set->type);
+	dns_rdataset_t *sigs = sigs_at(name, set->type);
+	isc_result_t result = ISC_R_SUCCESS;
+	struct fresh f;
+
+	edit_drop_set(ed, name, set);
+	if (sigs != NULL) {
+		edit_drop_set(ed, name, sigs);
+		result = edit_fresh_sigs(ed, from, g->ttl_s, &f);
+		if (result == ISC_R_SUCCESS)
+			result = edit_fresh_done(ed, &f, name);
+	}
+	if (result != ISC_R_SUCCESS)
+		return result;
+	return edit_add_addresses(ed, name, host, family, g);
+}
+
+/*
+ * The same as swap() in a signed zone: only what is signed takes the place of
+ * the zone's own.  Returns false if that stays as it is.
+ */
+static bool swap_signed(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
+			const struct gtm_host *host, const dns_db_t *db,
+			bool in_answer)
+{
+	enum gtm_family family = family_of(set->type);
+	const struct sign_set *from;
+	struct gtm_answer g;
+
+	audit(ed, host, set);
+	if (!steer_decide_signed(ed->qctx, db, host, family, &g, &from)) {
+		if (g.outcome == GTM_NODATA)
+			note_nodata(host);
+		if (g.outcome != GTM_SERVFAIL || !in_answer ||
+		    set->type != ed->qctx->qtype)
+			return false;
+		steer_count(ed->qctx, host, family, false, &g);
+		ed->result = DNS_R_SERVFAIL;
+		return true;
+	}
+	steer_count(ed->qctx, host, family, !in_answer, &g);
+	unsigned int kept = set->attributes & DNS_RDATASETATTR_REQUIRED;
+	ed->result = put_signed(ed, name, set, host, &g, from);
+	if (ed->result == ISC_R_SUCCESS)
+		ISC_LIST_HEAD(name->list)->attributes |= kept;
+	return true;
 }
 
 /* -- HTTPS and SVCB ---------------------------------------------------------
@@ -217,6 +305,23 @@ static void strip_hints(struct edit *ed, dns_name_t *name, dns_rdataset_t *set)
 
 /* -- sections -------------------------------------------------------------- */
 
+/* True if the name's list of sets is no longer what it was. */
+static bool edit_addresses(struct edit *ed, dns_name_t *name,
+			   dns_rdataset_t *set, const struct gtm_host *host,
+			   dns_section_t section)
+{
+	bool in_answer = section == DNS_SECTION_ANSWER;
+	dns_db_t *db = signed_db(ed, name);
+
+	if (db == NULL) {
+		swap(ed, name, set, host, in_answer);
+		return false; /* but for this one set */
+	}
+	bool changed = swap_signed(ed, name, set, host, db, in_answer);
+	dns_db_detach(&db);
+	return changed;
+}
+
 static void edit_name(struct edit *ed, dns_name_t *name, dns_section_t section)
 {
 	const struct place *place = NULL;
@@ -235,9 +340,10 @@ static void edit_name(struct edit *ed, dns_name_t *name, dns_section_t section)
 		if (!looked)
 			place = host_at(ed, name);
 		looked = true;
-		if (place != NULL && may_edit(ed, name, set))
-			swap(ed, name, set, place->host,
-			     section == DNS_SECTION_ANSWER);
+		if (place != NULL &&
+		    edit_addresses(ed, name, set, place->host, section))
+			next = ISC_LIST_HEAD(
+				name->list); /* none is ours twice */
 	}
 	if (ISC_LIST_EMPTY(name->list))
 		edit_drop_name(ed, name, section);
@@ -358,6 +464,41 @@ static void edit_any(struct edit *ed, const struct place *place)
 	}
 }
 
+/* The RRset and its signature, in a signed zone. */
+static void respond_signed(struct edit *ed, const struct gtm_host *host)
+{
+	query_ctx_t *qctx = ed->qctx;
+	dns_rdataset_t *set = qctx->rdataset;
+	bool with_sigs =
+		qctx->sigrdataset != NULL &&
+		(qctx->client->attributes & NS_CLIENTATTR_WANTDNSSEC) != 0;
+	enum gtm_family family = family_of(set->type);
+	const struct sign_set *from;
+	struct gtm_answer g;
+	struct fresh f, sigs = { 0 };
+
+	if (qctx->zone != NULL)
+		sign_meet(process_get()->sign, qctx->zone, qctx->db);
+	if ((qctx->fname->attributes & DNS_NAMEATTR_WILDCARD) != 0 ||
+	    !steer_decide_signed(qctx, qctx->db, host, family, &g, &from))
+		return; /* edit_message() looks again */
+	ns_client_keepname(qctx->client, qctx->fname, qctx->dbuf);
+	qctx->dbuf = NULL;
+	if (edit_fresh_addresses(ed, host, family, &g, &f) != ISC_R_SUCCESS ||
+	    (with_sigs &&
+	     edit_fresh_sigs(ed, from, g.ttl_s, &sigs) != ISC_R_SUCCESS))
+		return;
+	audit(ed, host, set);
+	steer_count(qctx, host, family, false, &g);
+	dns_rdataset_disassociate(set);
+	dns_rdatalist_tordataset(f.list, set);
+	if (!with_sigs)
+		return;
+	if (dns_rdataset_isassociated(qctx->sigrdataset))
+		dns_rdataset_disassociate(qctx->sigrdataset);
+	dns_rdatalist_tordataset(sigs.list, qctx->sigrdataset);
+}
+
 void edit_respond(const struct view_map *map, query_ctx_t *qctx)
 {
 	struct edit ed = { .map = map,
@@ -374,8 +515,12 @@ void edit_respond(const struct view_map *map, query_ctx_t *qctx)
 	if (qctx->client->query.dns64_aaaaok != NULL)
 		return;
 	const struct place *place = host_at(&ed, qctx->fname);
-	if (place == NULL || dns_db_issecure(qctx->db))
+	if (place == NULL)
 		return;
+	if (dns_db_issecure(qctx->db)) {
+		respond_signed(&ed, place->host);
+		return;
+	}
 	enum gtm_family family = family_of(set->type);
 	steer_decide(qctx, place->host, family, &g);
 	if (g.outcome != GTM_ADDRESSES) /* for edit_message() */

@@ -16,6 +16,7 @@
 
 #include "gtm/decide.h"
 #include "plugin/map.h"
+#include "plugin/sign.h"
 
 /* A message under the pen. */
 struct edit {
@@ -53,6 +54,10 @@ isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
 				const struct gtm_host *host,
 				enum gtm_family family,
 				const struct gtm_answer *g);
+
+/* The signatures of a set, not yet in one of their own. */
+isc_result_t edit_fresh_sigs(struct edit *ed, const struct sign_set *from,
+			     uint32_t ttl_s, struct fresh *f);
 
 /* A new name at the end of a section, or NULL. */
 dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,

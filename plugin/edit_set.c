@@ -8,6 +8,8 @@
 #include <isc/buffer.h>
 #include <ns/client.h>
 
+#define NAMES_ROOM 1024u /* of a buffer for names */
+
 void edit_drop_set(struct edit *ed, dns_name_t *name, dns_rdataset_t *set)
 {
 	/* named takes an answer with nothing in it for authenticated */
@@ -28,18 +30,21 @@ void edit_drop_name(struct edit *ed, dns_name_t *name, dns_section_t section)
 
 /*
  * Octets that live as long as the client's message: in its buffer for names,
- * which is there anyway and has room for a longest one, or else of their own.
+ * which is there anyway and has room for a longest one, as for a signature or
+ * two; or else of their own.
  */
 static uint8_t *message_room(struct edit *ed, unsigned int n)
 {
 	isc_buffer_t *buffer = NULL;
 
-	if (n <= DNS_NAME_MAXWIRE) {
+	if (n <= NAMES_ROOM)
 		buffer = ns_client_getnamebuf(ed->qctx->client);
+	if (buffer != NULL && n <= isc_buffer_availablelength(buffer)) {
 		uint8_t *room = isc_buffer_used(buffer);
 		isc_buffer_add(buffer, n);
 		return room;
 	}
+	buffer = NULL;
 	isc_buffer_allocate(ed->msg->mctx, &buffer, n);
 	uint8_t *room = isc_buffer_base(buffer);
 	dns_message_takebuffer(ed->msg, &buffer);
@@ -130,6 +135,26 @@ isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
 	if (result != ISC_R_SUCCESS)
 		return result;
 	return edit_fresh_done(ed, &f, owner);
+}
+
+/* The signatures of a set, not yet in one of their own. */
+isc_result_t edit_fresh_sigs(struct edit *ed, const struct sign_set *from,
+			     uint32_t ttl_s, struct fresh *f)
+{
+	const uint8_t *p = sign_octets(from);
+	unsigned int octets = 0;
+
+	for (unsigned int i = 0; i < from->n_sigs; i++)
+		octets += from->sig_n[i];
+	isc_result_t result =
+		edit_fresh_init(ed, dns_rdatatype_rrsig, ttl_s, octets, f);
+	if (result == ISC_R_SUCCESS)
+		f->list->covers = from->family == GTM_V6 ? dns_rdatatype_aaaa
+							 : dns_rdatatype_a;
+	for (unsigned int i = 0; i < from->n_sigs && result == ISC_R_SUCCESS;
+	     p += from->sig_n[i++])
+		result = edit_fresh_add(ed, f, p, from->sig_n[i]);
+	return result;
 }
 
 dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,

@@ -24,6 +24,7 @@
 #include "plugin/log.h"
 #include "plugin/persist.h"
 #include "plugin/recorder.h"
+#include "plugin/sign.h"
 #include "plugin/survey.h"
 #include "plugin/tables.h"
 #include "plugin/thread.h"
@@ -404,6 +405,7 @@ static void tick(uv_timer_t *timer)
 	atomic_store_explicit(&e->process->now_ms, clock_now_ms(),
 			      memory_order_relaxed);
 	traffic_tick(e);
+	sign_tick(e->process->sign);
 	survey_tick(e, now_s);
 	persist_tick(e, now_s);
 	tables_tick(e, now_s);

@@ -16,6 +16,7 @@
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
 #include "plugin/rows.h"
+#include "plugin/sign.h"
 
 #define CLIENT_TEXT_MAX (INET6_ADDRSTRLEN + 4)
 
@@ -71,10 +72,28 @@ static bool inquiry_read(struct engine *e, struct control_client *client,
 /* -- the reply
  * ------------------------------------------------------------------ */
 
-/* Where the hostname lives, as the map of all zones has it. */
-static const char *where_is(struct process *p, const struct dname *name)
+#define WHERE_MAX 128
+
+/* The same in a zone of named's; 'trouble' as sign_trouble() has it. */
+static const char *where_named(const char *trouble, char *text)
 {
-	const char *where = "named's zone";
+	if (trouble == NULL)
+		return "named's zone";
+	if (*trouble == '\0')
+		return "named's zone, signed";
+	(void)snprintf(text, WHERE_MAX,
+		       "named's zone, signed: served as it is: %s", trouble);
+	return text;
+}
+
+/*
+ * Where the hostname lives, as the map of all zones has it; 'text' has
+ * WHERE_MAX octets.
+ */
+static const char *where_is(struct process *p, const struct dname *name,
+			    char *text)
+{
+	const char *where = "";
 
 	pthread_mutex_lock(&p->lock);
 	const struct place *place =
@@ -86,6 +105,8 @@ static const char *where_is(struct process *p, const struct dname *name)
 					ZONE_SIGNED
 				? "edge zone, signed: served as it is"
 				: "edge zone";
+	else
+		where = where_named(sign_trouble(p->sign, name), text);
 	pthread_mutex_unlock(&p->lock);
 	return where;
 }
@@ -94,6 +115,7 @@ void traffic_explain(struct engine *e, struct control_client *client,
 		     struct json_object *request)
 {
 	struct inquiry in;
+	char where[WHERE_MAX];
 
 	if (!inquiry_read(e, client, request, &in))
 		return;
@@ -102,7 +124,7 @@ void traffic_explain(struct engine *e, struct control_client *client,
 		.host = in.host,
 		.q = &in.q,
 		.client = in.client,
-		.where = where_is(e->process, &in.host->config->name),
+		.where = where_is(e->process, &in.host->config->name, where),
 		.counted = true,
 	};
 	struct json_object *o = gtm_explain_json(&explain);
@@ -121,9 +143,10 @@ void traffic_explain(struct engine *e, struct control_client *client,
 struct json_object *traffic_host(struct engine *e, const struct gtm_host *host)
 {
 	struct json_object *o = json_object_new_object();
+	char where[WHERE_MAX];
 
 	add_text(o, "name", host->config->id);
-	add_text(o, "where", where_is(e->process, &host->config->name));
+	add_text(o, "where", where_is(e->process, &host->config->name, where));
 	json_object_object_add(o, "counts", gtm_explain_counts(host));
 	return o;
 }

@@ -21,6 +21,7 @@
 #include "plugin/map.h"
 #include "plugin/process.h"
 #include "plugin/send.h"
+#include "plugin/sign.h"
 #include "plugin/steer.h"
 #include "plugin/wait.h"
 
@@ -489,8 +490,11 @@ static void decide(struct decision *d, query_ctx_t *qctx, struct instance *inst)
 	rcu_enter();
 	l.place = NULL;
 	bool ours = look(&l, qctx, inst);
-	if (atomic_load_explicit(&inst->steers, memory_order_relaxed))
+	if (atomic_load_explicit(&inst->steers, memory_order_relaxed)) {
 		note_asked(qctx->client, &l);
+		if (l.map != NULL)
+			sign_survey(process_get()->sign, inst, l.map, qctx);
+	}
 	if (!ours) {
 		d->step = STEP_NOT_OURS;
 	} else {

@@ -15,6 +15,7 @@
 #include "plugin/log.h"
 #include "plugin/persist.h"
 #include "plugin/recorder.h"
+#include "plugin/sign.h"
 #include "plugin/tables.h"
 #include "plugin/thread.h"
 
@@ -168,6 +169,8 @@ static void stop_worker(struct process *p)
 static void release_parts(struct process *p)
 {
 	recorder_free(p);
+	sign_free(p->sign);
+	p->sign = NULL;
 	flight_table_free(p->flights);
 	p->flights = NULL;
 	store_free(p->store);
@@ -202,6 +205,8 @@ static int make_parts(struct process *p, uint64_t cache_size_bytes)
 		rc = flight_table_new(&p->flights);
 	if (rc == 0)
 		rc = recorder_new(p);
+	if (rc == 0)
+		rc = sign_new(p, &p->sign);
 	if (rc == 0)
 		rc = engine_start(p, &p->engine);
 	if (rc == 0) {
@@ -258,6 +263,8 @@ static void stop(struct process *p)
 	persist_save_last(p);
 	tables_save_last(p);
 	recorder_last(p);
+	sign_free(p->sign);
+	p->sign = NULL;
 	load_withdraw(p);
 	p->engine = NULL;
 	rcu_wait();

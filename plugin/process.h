@@ -162,6 +162,9 @@ struct instance {
 	char *config_file;
 	char where[160];    /* "named.conf:12" */
 	char *_Atomic view; /* the view's name, once a query came */
+	/* how far its hostnames were looked for: see sign_survey() */
+	_Atomic uint32_t survey_at, survey_s;
+	_Atomic(const void *) surveyed;
 };
 
 /* How the last load of the configuration went; process lock. */
@@ -176,6 +179,7 @@ struct load_report {
 struct engine;
 struct notes;
 struct recorder;
+struct sign;
 
 struct process {
 	isc_mem_t *mctx;
@@ -183,6 +187,7 @@ struct process {
 	struct store *store;
 	struct flight_table *flights;
 	struct engine *engine;
+	struct sign *sign;
 	pthread_mutex_t recorder_lock; /* see recorder.h */
 	struct recorder *recorder;     /* likewise */
 	struct notes *notes;	       /* see notes.h */

@@ -16,6 +16,9 @@
 
 #include "plugin/notes.h"
 
+#define REDRAWS	  4u   /* while a signature is pending */
+#define FEW_DRAWS 256u /* a power of two */
+
 /* -- the client ------------------------------------------------------------ */
 
 static bool has_subnet(const ns_client_t *client, const struct gtm_host *host)
@@ -65,14 +68,15 @@ static uint64_t random_bits(void)
 	return state;
 }
 
-void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
-		  enum gtm_family family, struct gtm_answer *answer)
+static void decide(const query_ctx_t *qctx, const struct gtm_host *host,
+		   enum gtm_family family, uint64_t random,
+		   struct gtm_answer *answer)
 {
 	struct process *p = process_get();
 	struct gtm_question q = {
 		.family = family,
 		.now_ms = process_now_ms(p),
-		.random = random_bits(),
+		.random = random,
 		.persist = process_clients(p),
 	};
 
@@ -132,6 +136,99 @@ static void keep_client(const query_ctx_t *qctx, const struct gtm_host *host,
 	gtm_decide_keep(process_clients(p), &q, answer);
 	if (answer->unmeasured && host->world->groups != NULL)
 		gtm_groups_want(host->world->groups, &q.client);
+}
+
+void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
+		  enum gtm_family family, struct gtm_answer *answer)
+{
+	decide(qctx, host, family, random_bits(), answer);
+}
+
+/*
+ * Of more sets than can be kept signed, few are drawn, again and again: each
+ * of so many random numbers stands for one, as long as the servers are as they
+ * are.
+ */
+static uint64_t draws_of(const struct gtm_host *host, enum gtm_family family)
+{
+	unsigned int answers = host->config->answers;
+
+	if (answers == 1 ||
+	    sign_subsets(host->n[family], answers) <= SIGN_SUBSETS_MAX)
+		return UINT64_MAX;
+	return FEW_DRAWS - 1;
+}
+
+/* The upper bits of the sequence are the random ones. */
+static uint64_t few_bits(uint64_t mask)
+{
+	uint64_t bits = random_bits();
+
+	return mask == UINT64_MAX ? bits : bits >> 32 & mask;
+}
+
+/* One address of those that were drawn: all of them were eligible. */
+static const struct sign_set *
+single(const query_ctx_t *qctx, const dns_db_t *db, const struct gtm_host *host,
+       enum gtm_family family, const struct gtm_answer *drawn,
+       struct gtm_answer *answer)
+{
+	const struct sign_set *set = NULL;
+
+	*answer = *drawn;
+	answer->n = 1;
+	for (unsigned int i = 0; i < drawn->n && set == NULL; i++) {
+		answer->pick[0] = drawn->pick[i];
+		set = sign_find(process_get()->sign, db, host, family, answer,
+				qctx->client->now);
+	}
+	return set;
+}
+
+bool steer_decide_signed(const query_ctx_t *qctx, const dns_db_t *db,
+			 const struct gtm_host *host, enum gtm_family family,
+			 struct gtm_answer *answer,
+			 const struct sign_set **setp)
+{
+	uint64_t mask = draws_of(host, family);
+	struct sign *s = process_get()->sign;
+	const struct sign_set *set = NULL;
+	struct gtm_answer first;
+
+	for (unsigned int i = 0; i <= REDRAWS && set == NULL; i++) {
+		decide(qctx, host, family, few_bits(mask), answer);
+		/* neither aliases nor what stands in are signed: the zone's */
+		if (answer->outcome == GTM_ALIAS || answer->host != host) {
+			answer->outcome = GTM_ADDRESSES;
+			return false;
+		}
+		if (answer->n > 0)
+			set = sign_find(s, db, host, family, answer,
+					qctx->client->now);
+		if (set != NULL)
+			break;
+		if (!sign_ready(s, db)) {
+			answer->outcome = GTM_ADDRESSES;
+			return false;
+		}
+		if (answer->n == 0)
+			return false;
+		if (i == 0) {
+			first = *answer;
+			sign_wish(s, db, host, family, answer);
+		}
+		if (host->config->persist_s > 0)
+			break; /* would be the same again */
+	}
+	if (set == NULL)
+		set = single(qctx, db, host, family, &first, answer);
+	if (set == NULL)
+		return false;
+	/* a validator takes the original TTL for the longest */
+	if (answer->ttl_s > set->ttl_s)
+		answer->ttl_s = set->ttl_s;
+	*setp = set;
+	return true;
 }
 
 void steer_count(query_ctx_t *qctx, const struct gtm_host *host,

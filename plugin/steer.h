@@ -16,6 +16,7 @@
 #include "gtm/decide.h"
 #include "plugin/made.h"
 #include "plugin/map.h"
+#include "plugin/sign.h"
 
 enum steer_result {
 	STEER_ANSWER, /* '*a' is filled; it points into '*made' */
@@ -31,6 +32,19 @@ static inline bool steer_decides(dns_rdatatype_t type)
 /* Decides for this client. */
 void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
 		  enum gtm_family family, struct gtm_answer *answer);
+
+/*
+ * Decides for this client in a signed zone of named's, whose database 'db' is:
+ * only what is signed is given.  While the signature of what was decided is
+ * being made, another answer that the policy allows as well is taken: drawn
+ * again, or one address of those drawn.  False: the zone's own records are to
+ * be served, or with 'answer->outcome' GTM_SERVFAIL none.  The set is good
+ * within the RCU section.
+ */
+bool steer_decide_signed(const query_ctx_t *qctx, const dns_db_t *db,
+			 const struct gtm_host *host, enum gtm_family family,
+			 struct gtm_answer *answer,
+			 const struct sign_set **setp);
 
 /*
  * The answer is given: counts, and sets the scope of the client's subnet

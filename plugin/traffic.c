@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "plugin/traffic.h"
+#include "plugin/sign.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -525,6 +526,16 @@ static struct json_object *pops_json(const struct gtm_world *world)
 	return list;
 }
 
+/* RRsets that have signatures of ours, in signed zones of named's. */
+static void add_signed(struct json_object *o, const struct sign *sign)
+{
+	uint64_t sets, made;
+
+	sign_counts(sign, &sets, &made);
+	add_number(o, "signed", sets);
+	add_number(o, "signings", made);
+}
+
 struct json_object *traffic_status(struct engine *e)
 {
 	const struct gtm_world *world = e->snapshot->world;
@@ -537,6 +548,7 @@ struct json_object *traffic_status(struct engine *e)
 		   atomic_load_explicit(&e->process->domain_other,
 					memory_order_relaxed));
 	add_states(o, world);
+	add_signed(o, e->process->sign);
 	json_object_object_add(o, "feed", feed_json(e));
 	json_object_object_add(o, "pops", pops_json(world));
 	if (world->groups != NULL) {

@@ -369,7 +369,7 @@ class Named(Daemon):
 
 # -- load ---------------------------------------------------------------------
 
-def query_wire(name, rdtype='A', edns=False, rd=False):
+def query_wire(name, rdtype='A', edns=False, rd=False, do=False):
     """A query; without RD as a resolver asks an authoritative server."""
     flags = 0x0100 if rd else 0
     out = struct.pack('!HHHHHH', 0, flags, 1, 0, 0, 1 if edns else 0)
@@ -378,7 +378,7 @@ def query_wire(name, rdtype='A', edns=False, rd=False):
     types = {'A': 1, 'AAAA': 28, 'TXT': 16}
     out += b'\0' + struct.pack('!HH', types[rdtype], 1)
     if edns:
-        out += b'\0' + struct.pack('!HHIH', 41, 1232, 0, 0)
+        out += b'\0' + struct.pack('!HHIH', 41, 1232, 0x8000 if do else 0, 0)
     return out
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Hostnames in signed zones: nothing that is signed is ever changed."""
-
-import subprocess
+"""Hostnames in signed zones: in named's what is decided is signed, from an
+origin nothing that is signed is ever changed."""
 
 import dns.flags
 import dns.query
@@ -11,9 +10,10 @@ import dns.zone
 import pytest
 
 from nzlib import (Edge, FakeOrigin, Origin, SignedZone, answer_to, ask,
-                   rrset, scratch, tsig_key, wait_for, zone_of, zone_text)
-from nzlib.ask import tool
-from nzlib.steer import (FULL, HIDDEN, HINTS, PRIMARY, RECURSIVE, WAYS, Fleet,
+                   rrset, tsig_key, wait_for, zone_of, zone_text)
+from nzlib.sign import delv, faults, zone_keys
+from nzlib.steer import (FULL, HIDDEN, HINTS, PLACEHOLDER, PRIMARY,
+                         RECURSIVE, WAYS, Fleet,
                          at, counted, every_way, explain, tiers)
 
 F = Fleet()
@@ -92,6 +92,9 @@ def edge(origin):
                              for name in ("www.sig.test", "alias.sig.test",
                                           "to-domain.sig.test")),
                  "sig.test to be signed")
+        wait_for(lambda: all(tiers(ask(e, OWN.name, t)) == {PRIMARY}
+                             for t in ("A", "AAAA")),
+                 "signatures for what is decided")
         wait_for(lambda: "signed" in explain(e, EDGED)["where"],
                  "the survey of se.test")
         yield e
@@ -119,38 +122,30 @@ def is_of(message, zone, name):
     return True
 
 
-def delv(edge, name, rdtype):
-    """Validates with the key that the zone itself shows."""
-    keys = [x for x in ask(edge, "sig.test", "DNSKEY", tcp=True).answer[0]
-            if x.flags == 257]
-    path = f"{scratch('anchor')}/anchor"
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("trust-anchors { " + "".join(
-            f'sig.test static-key 257 3 {x.algorithm} "'
-            + x.to_text().split(" ", 3)[3].replace(" ", "") + '"; '
-            for x in keys) + "};\n")
-    return subprocess.run(
-        [tool("delv"), f"@{edge.address}", "-p", str(edge.port), "-a", path,
-         "+root=sig.test", name, rdtype], capture_output=True, text=True,
-        timeout=20, check=True).stdout
-
-
 @pytest.mark.parametrize("name,rdtype", [
     ("www", "A"), ("www", "AAAA"), ("alias", "A"), ("x.w", "A"),
     ("@", "MX"), ("_s._tcp", "SRV"), ("svc", "HTTPS")])
-def test_the_zones_own_records_for_everybody(edge, name, rdtype):
+def test_decided_and_signed_for_everybody(edge, name, rdtype):
     name = "sig.test" if name == "@" else f"{name}.sig.test"
-    with counted(edge, OWN) as more:
-        for r in every_way(edge, name, rdtype, never=[PRIMARY, HIDDEN]):
-            assert r.answer
-            if rdtype in ("A", "AAAA"):
-                assert at(r, OWN.name, rdtype) == OWN.placeholders(rdtype)
-    assert more == {}
-    assert "; fully validated" in delv(edge, name, rdtype)
+    keys = zone_keys(edge, "sig.test")
+    # hints of an HTTPS record are data of the zone
+    never = [HIDDEN] if rdtype == "HTTPS" else [HIDDEN, PLACEHOLDER]
+    for r in every_way(edge, name, rdtype, never=never):
+        assert r.answer
+        assert not faults(r, "sig.test", keys,
+                          bool(r.ednsflags & dns.flags.DO), True)
+        if rdtype in ("A", "AAAA"):
+            assert at(r, OWN.name, rdtype)
+            assert at(r, OWN.name, rdtype) <= OWN.all(PRIMARY, rdtype)
+    assert "; fully validated" in delv(edge, "sig.test", name, rdtype)
 
 
-def test_signatures_are_those_of_the_zone(edge):
+def test_what_is_not_decided_is_the_zones(edge):
     zone = transferred(edge, "sig.test")
+    mine = {(dns.name.from_text(OWN.name), t, c) for t in ("A", "AAAA")
+            for t, c in ((dns.rdatatype.from_text(t), 0),
+                         (dns.rdatatype.RRSIG, dns.rdatatype.from_text(t)))}
+    zone = {k: v for k, v in zone.items() if k not in mine}
     for name, rdtype in (("www", "A"), ("www", "ANY"), ("alias", "AAAA"),
                          ("@", "MX"), ("_s._tcp", "SRV"), ("@", "ANY"),
                          ("svc", "HTTPS"), ("www", "RRSIG")):
@@ -160,7 +155,7 @@ def test_signatures_are_those_of_the_zone(edge):
                     {"tcp": True, "source": FULL}):
             r = ask(edge, name, rdtype, **how)
             assert r.answer and is_of(r, zone, "sig.test")
-            assert not tiers(r) & {PRIMARY, HIDDEN}
+            assert HIDDEN not in tiers(r)
 
 
 def test_the_name_of_another_family_is_denied_by_the_zone(edge):
@@ -168,16 +163,18 @@ def test_the_name_of_another_family_is_denied_by_the_zone(edge):
     assert not r.answer
     assert dns.rdatatype.NSEC in {x.rdtype for x in r.authority}
     assert "negative response, fully validated" in delv(
-        edge, "www.sig.test", "CAA")
+        edge, "sig.test", "www.sig.test", "CAA")
 
 
 def test_chains_between_signed_and_unsigned(edge):
     zone = transferred(edge, "sig.test")
+    keys = zone_keys(edge, "sig.test")
     for do in (False, True):
         how = {"rd": True, "do": do, "source": RECURSIVE}
         r = ask(edge, "to-signed.ord.test", **how)
-        assert at(r, OWN.name, "A") == OWN.placeholders()
-        assert is_of(r, zone, "sig.test")
+        assert at(r, OWN.name, "A") <= OWN.all(PRIMARY)
+        assert tiers(r) == {PRIMARY}
+        assert not faults(r, "sig.test", keys, do)
         r = ask(edge, "to-plain.sig.test", **how)
         assert at(r, PLAIN.name, "A") <= PLAIN.all(PRIMARY)
         assert tiers(r) == {PRIMARY} and is_of(r, zone, "sig.test")
@@ -233,7 +230,7 @@ def test_log_and_status_say_so(edge):
     assert explain(edge, EDGED)["where"].startswith("edge zone, signed")
     names = {x["name"]: x for x in edge.status()["traffic"]["names"]}
     assert names[EDGED.name]["where"].startswith("edge zone, signed")
-    assert names[OWN.name]["where"] == "named's zone"
+    assert names[OWN.name]["where"] == "named's zone, signed"
     assert names[DOMAIN.name]["where"] == "domain"
 
 

@@ -7,6 +7,7 @@ answer made here is compared with the origin's own.
 """
 
 import threading
+import time
 
 import dns.rcode
 import dns.rdatatype
@@ -318,14 +319,16 @@ def test_opt_out_proves_nothing():
 
 class Script(FakeOrigin):
     """Zones in versions, {serial: records}; 'ixfr' is a list of messages, each
-    a list of records, of which all but the first wait for 'go'."""
+    a list of records, of which all but the first wait for 'go'; a whole zone
+    waits for 'whole'."""
 
     def __init__(self, serial, versions):
         self.serial, self.versions = serial, versions
         self.signed = False
         self.mute = False  # no transfer is answered
         self.ixfr = None
-        self.go = threading.Event()
+        self.go, self.whole = threading.Event(), threading.Event()
+        self.whole.set()
         super().__init__(self.reply)
 
     @staticmethod
@@ -348,6 +351,8 @@ class Script(FakeOrigin):
             parts = self.transfer(query, zone)
             if len(parts) > 1:
                 self.go.wait(20)
+            if q.rdtype == dns.rdatatype.AXFR:
+                self.whole.wait(20)
             return [answer_to(query, *part, edns=False) for part in parts]
         found = [r for r in self.versions[self.serial]
                  if r.name == q.name and r.rdtype == q.rdtype]
@@ -422,6 +427,21 @@ def test_a_difference_for_another_set():
         assert ask(edge, "www." + ZONE).rcode() == dns.rcode.NOERROR
         assert ask(edge, "more." + ZONE).rcode() == dns.rcode.NOERROR
         assert ask(edge, "none." + ZONE).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_transfer_that_was_overtaken():
+    """The next waits in proportion to what it took, not to nothing."""
+    with Script(7, {7: [NS]}) as origin:
+        origin.whole.clear()
+        with Edge({ZONE: zone_of(origin, names="transfer")}) as edge:
+            wait_for(lambda: the_set(edge)["state"] == "transfer", "one")
+            edge.nzctl("purge", "--zone", ZONE)
+            long_ago = time.monotonic() + 1.5  # the least gap is a second
+            wait_for(lambda: time.monotonic() > long_ago, "time to pass")
+            origin.whole.set()
+            wait_for(lambda: the_set(edge)["state"] == "none"
+                     or the_set(edge)["transfers"] > 1, "its end")
+            assert the_set(edge)["transfers"] == 1
 
 
 def test_signed_on_the_fly():

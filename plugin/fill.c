@@ -10,6 +10,8 @@
 /* 10000 questions a second at most, little by little: clients' lie between. */
 #define PACE_MS	       1u
 #define PACE_QUESTIONS 10u
+#define PACE_LOOKS     100u    /* what is known costs a microsecond or two */
+#define SLICE_NS       500000u /* the engine does something else after it */
 
 /* -- zones by name ----------------------------------------------------- */
 
@@ -22,17 +24,16 @@ struct zone *const *fill_zones_of(struct engine *e, const struct dname *name,
 
 /* -- turns ------------------------------------------------------------- */
 
+/* Once: an answer or the next pace gives the next turns. */
 static void on_idle(uv_idle_t *idle)
 {
 	struct engine *e = idle->data;
-	bool more = false;
+	uint64_t end_ns = uv_hrtime() + SLICE_NS;
 
+	(void)uv_idle_stop(idle);
 	for (struct fill_run *run = e->fill->runs; run != NULL; run = run->next)
-		if (fill_run_turn(run))
-			more = true;
+		fill_run_turn(run, end_ns);
 	fill_runs_free(e);
-	if (!more)
-		(void)uv_idle_stop(idle);
 }
 
 void fill_wake(struct engine *e)
@@ -41,11 +42,28 @@ void fill_wake(struct engine *e)
 		(void)uv_idle_start(&e->fill->idle, on_idle);
 }
 
+/* The first may take all of a pace: so each is the first in turn. */
+static void rotate(struct fill *f)
+{
+	struct fill_run *first = f->runs;
+	struct fill_run **end = &f->runs;
+
+	if (first == NULL || first->next == NULL)
+		return;
+	while (*end != NULL)
+		end = &(*end)->next;
+	f->runs = first->next;
+	first->next = NULL;
+	*end = first;
+}
+
 static void on_pace(uv_timer_t *timer)
 {
 	struct engine *e = timer->data;
 
 	e->fill->budget = PACE_QUESTIONS;
+	e->fill->looks = PACE_LOOKS;
+	rotate(e->fill);
 	if (e->fill->runs != NULL)
 		fill_wake(e);
 	else

@@ -88,9 +88,10 @@ struct fill_run {
 
 struct fill {
 	bool stopping;
-	struct fill_run *runs;
+	struct fill_run *runs;	       /* by whose turn it is */
 	unsigned int n_zones, n_lists; /* of them */
 	unsigned int budget;	       /* questions till the next pace */
+	unsigned int looks;	       /* names and types, asked for or not */
 	uv_idle_t idle;
 	uv_timer_t pace; /* while there are runs */
 	struct fill_zone *zones;
@@ -105,7 +106,7 @@ struct fill_question {
 
 /* -- fill.c */
 
-/* Gives the runs turns, till none can do anything. */
+/* Gives each run a turn. */
 void fill_wake(struct engine *e);
 
 /* There is a new run, which may ask from now on. */
@@ -140,8 +141,8 @@ struct fill_run *fill_run_new(struct engine *e);
 /* Begins with a zone: run->fz is set. */
 void fill_run_begin(struct fill_run *run);
 
-/* Asks what it may now.  True: and would like another turn at once. */
-bool fill_run_turn(struct fill_run *run);
+/* Asks what it may now, until 'end_ns' (uv_hrtime()) at most. */
+void fill_run_turn(struct fill_run *run, uint64_t end_ns);
 
 /* A tick has passed. */
 void fill_run_tick(struct fill_run *run);

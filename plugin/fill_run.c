@@ -20,11 +20,10 @@
  * 512 that one connection takes, or 4096 that one server does, from all.
  */
 #define WINDOW	     32u
-#define BUSY	     1000u   /* questions under way, of all: clients first */
-#define SLICE_NS     500000u /* the engine does something else after it */
-#define FAILURES_MAX 64u     /* in a row: two windows */
-#define TRIES_MAX    3u	     /* of one question, if the zone changes */
-#define SETTLE_MS    5000u   /* as long as an origin may take for an answer */
+#define BUSY	     1000u /* questions under way, of all: clients first */
+#define FAILURES_MAX 64u   /* in a row: two windows */
+#define TRIES_MAX    3u	   /* of one question, if the zone changes */
+#define SETTLE_MS    5000u /* as long as an origin may take for an answer */
 #define RUN_MS	     3600000u
 #define TRANSFER_MS  120000u
 #define IDLE_MS	     5000u
@@ -249,7 +248,7 @@ static bool may_ask(const struct fill_run *run)
 
 	return !run->all_asked && run->open < WINDOW &&
 	       run->failures < FAILURES_MAX && e->fill->budget > 0 &&
-	       flight_count(e->process->flights) < BUSY;
+	       e->fill->looks > 0 && flight_count(e->process->flights) < BUSY;
 }
 
 /* A question of a list whose zone's serial is not known yet has to wait. */
@@ -265,18 +264,14 @@ static bool must_settle(struct fill_run *run, const struct zone *zone)
 	return true;
 }
 
-bool fill_run_turn(struct fill_run *run)
+void fill_run_turn(struct fill_run *run, uint64_t end_ns)
 {
-	uint64_t end_ns = uv_hrtime() + SLICE_NS;
 	struct fill_question q;
-	bool more = false;
 
 	if (run->step != FILL_ASKING)
-		return false;
-	while (!has_ended(run) && may_ask(run)) {
-		more = uv_hrtime() >= end_ns;
-		if (more)
-			break;
+		return;
+	while (!has_ended(run) && may_ask(run) && uv_hrtime() < end_ns) {
+		run->engine->fill->looks--;
 		int rc = next_question(run, &q);
 		run->all_asked = rc == -ENOENT;
 		if (rc != 0)
@@ -287,7 +282,6 @@ bool fill_run_turn(struct fill_run *run)
 		}
 		issue(run, &q, 0);
 	}
-	return more;
 }
 
 /* -- the transfer ------------------------------------------------------ */

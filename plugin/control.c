@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -551,6 +552,18 @@ void control_reply(struct control_client *client, struct json_object *reply)
 	client_answer(client, line);
 	json_object_put(reply);
 	client_unref(client);
+}
+
+/* Nothing is read meanwhile, so libuv does not tell. */
+bool control_hung_up(const struct control_client *client)
+{
+	struct pollfd p = { .fd = -1 };
+
+	if (client->closing || client->closed)
+		return true;
+	if (uv_fileno((const uv_handle_t *)&client->pipe, &p.fd) != 0)
+		return true;
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void control_reply_error(struct control_client *client, const char *fmt, ...)

@@ -85,6 +85,12 @@ void control_close(struct control *control, void (*closed)(void *arg),
  */
 void control_reply(struct control_client *client, struct json_object *reply);
 
+/*
+ * True if who waits for the reply will not read it: the connection is closed.
+ * A peer that only writes no more still waits.  A system call.
+ */
+bool control_hung_up(const struct control_client *client);
+
 /* Answers {"ok":false,"error":TEXT}; otherwise as above. */
 void control_reply_error(struct control_client *client, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

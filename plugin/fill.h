@@ -12,7 +12,8 @@
  * Clients come first: a run has 32 questions under way at most, all runs
  * together send no more than 10000 a second, and none while very many are under
  * way.  A run ends when its zone is purged, dropped or no longer configured,
- * when 64 questions in a row fail, after an hour, and when named stops.
+ * when 64 questions in a row fail, when who gave the command has hung up, after
+ * an hour, and when named stops.
  *
  * Everything is the engine's, on its thread; struct zone_state has a pointer
  * for it that nobody else reads.

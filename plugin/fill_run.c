@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "common/rcu.h"
+#include "plugin/control.h"
 #include "plugin/fill_int.h"
 #include "plugin/fresh.h"
 #include "plugin/log.h"
@@ -481,7 +482,9 @@ void fill_run_begin(struct fill_run *run)
 
 void fill_run_tick(struct fill_run *run)
 {
-	if (run->step == FILL_WAITING)
+	if (run->client != NULL && control_hung_up(run->client))
+		fill_run_fail(run, "who asked for it has hung up");
+	else if (run->step == FILL_WAITING)
 		go_on(run);
 	else if (run->step == FILL_ASKING && run->end_ms <= clock_now_ms())
 		fill_run_fail(run, "it has taken more than an hour");

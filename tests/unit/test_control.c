@@ -287,12 +287,34 @@ static void test_half_close(void **state)
 	shutdown(fd, SHUT_WR);
 	kit_expect(f, fd, "{\"x\":1,\"ok\":true}");
 	kit_expect_silence(f, fd);
+	assert_false(control_hung_up(f->waiting[0]));
 	kit_answer(f, 0, 2);
 	kit_expect(f, fd, "{\"x\":2,\"ok\":true}");
 	kit_expect_end(f, fd);
 	close(fd);
 	assert_int_equal(kit_stats(f).connections, 0);
 	assert_int_equal(kit_stats(f).errors, 0);
+}
+
+static void test_hung_up(void **state)
+{
+	struct fixture *f = *state;
+	int gone = kit_connect(f);
+	int late = kit_connect(f);
+
+	kit_send(f, gone, "{\"command\":\"wait\"}\n");
+	kit_send(f, late, "{\"command\":\"wait\"}\n");
+	kit_settle(f);
+	assert_false(control_hung_up(f->waiting[0]));
+	close(gone);
+	kit_settle(f);
+	assert_true(control_hung_up(f->waiting[0]));
+	assert_false(control_hung_up(f->waiting[1]));
+	kit_answer(f, 0, 1);
+	kit_stop(f);
+	assert_true(control_hung_up(f->waiting[1]));
+	kit_answer(f, 1, 1);
+	close(late);
 }
 
 /* -- garbage ------------------------------------------------------------- */
@@ -393,6 +415,7 @@ int main(void)
 		TEST(test_one_request_a_turn),
 		TEST(test_octet_by_octet),
 		TEST(test_half_close),
+		TEST(test_hung_up),
 		TEST(test_garbage),
 		TEST(test_nesting),
 		TEST(test_longest_line),

@@ -53,14 +53,15 @@ static void add_error(struct fill_run *run, int64_t index, const char *fmt, ...)
 	json_object_array_add(run->errors, o);
 }
 
-void fill_list_failed(struct fill_run *run, const struct ask *ask)
+void fill_list_failed(struct fill_run *run, const struct ask *ask,
+		      const char *why)
 {
 	char name[DNAME_TEXT_MAX];
 	char type[DNS_RDATATYPE_FORMATSIZE];
 
 	(void)dname_print(&ask->name, name);
 	dns_rdatatype_format(ask->flight.key.qtype, type, sizeof(type));
-	add_error(run, -1, "'%s' %s: no origin answers", name, type);
+	add_error(run, -1, "'%s' %s: %s", name, type, why);
 }
 
 /* The text at place 'i' of a name's list; or NULL. */

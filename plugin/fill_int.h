@@ -161,8 +161,9 @@ void fill_runs_free(struct engine *e);
 bool fill_list_next(struct fill_run *run, struct fill_question *q);
 void fill_list_back(struct fill_run *run);
 
-/* An answer failed: a word of it for the reply. */
-void fill_list_failed(struct fill_run *run, const struct ask *ask);
+/* There will be no answer: 'why', for the reply. */
+void fill_list_failed(struct fill_run *run, const struct ask *ask,
+		      const char *why);
 
 /* Answers the client with how it ended. */
 void fill_reply(struct fill_run *run);

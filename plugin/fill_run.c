@@ -138,6 +138,30 @@ static bool is_known(struct process *p, const struct ask *ask)
 	return known;
 }
 
+/*
+ * True if no origin can be asked, for want of a key that clients have yet to
+ * show: a failure that was stored would be theirs, too.
+ */
+static bool lacks_key(const struct ask *ask)
+{
+	const struct config_zone *config = ask->zone->config;
+
+	for (size_t i = 0; i < config->n_origins; i++)
+		if (config->origins[i].key.n == 0)
+			return false;
+	return ask->keys == NULL;
+}
+
+static void issue_failed(struct fill_run *run, struct ask *ask)
+{
+	run->n.failed++;
+	if (run->request != NULL)
+		fill_list_failed(run, ask,
+				 "its origins want a key, which is known once "
+				 "a client has asked for a name of the zone");
+	ask_drop(ask);
+}
+
 /* Asks, unless it is known, or somebody asks just now. */
 static void issue(struct fill_run *run, const struct fill_question *q,
 		  uint8_t tries)
@@ -150,8 +174,12 @@ static void issue(struct fill_run *run, const struct fill_question *q,
 		return;
 	}
 	ask->tries = tries;
-	if ((!run->renew && is_known(p, ask)) ||
-	    !flight_join(p->flights, ask->hash, &ask->flight, NULL)) {
+	bool known = !run->renew && is_known(p, ask);
+	if (!known && lacks_key(ask)) {
+		issue_failed(run, ask);
+		return;
+	}
+	if (known || !flight_join(p->flights, ask->hash, &ask->flight, NULL)) {
 		ask_drop(ask);
 		run->n.known++;
 		return;
@@ -177,7 +205,7 @@ static void tally(struct fill_run *run, const struct ask *ask,
 		return;
 	n->failed++;
 	if (run->request != NULL && run->step != FILL_OVER)
-		fill_list_failed(run, ask);
+		fill_list_failed(run, ask, "no origin answers");
 }
 
 void fill_answered(struct ask *ask, enum fill_end end)

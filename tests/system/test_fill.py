@@ -364,6 +364,9 @@ def test_a_transfer_with_a_key():
         # keys are the views', which show themselves with a question
         r = e.nzctl("populate", "--zone", ZONE, status=(1,))
         assert "edge-key" in r["error"]
+        r = e.nzctl("populate", "www." + ZONE, status=(1,))
+        assert (r["asked"], r["failed"]) == (0, 2)
+        assert e.lookup("www." + ZONE) == "absent"
         assert ask(e, "www." + ZONE).answer
         r = e.nzctl("populate", "--zone", ZONE)
         assert (r["failed"], r["known"]) == (0, 1)

@@ -49,6 +49,21 @@ size_t utf8_valid(struct slice text)
 	return i;
 }
 
+void utf8_mend(char *text)
+{
+	struct slice rest = slice_of(text);
+
+	for (;;) {
+		size_t n = utf8_valid(rest);
+		memmove(text, rest.p, n);
+		text += n;
+		if (n == rest.n)
+			break;
+		rest = (struct slice){ rest.p + n + 1, rest.n - n - 1 };
+	}
+	*text = '\0';
+}
+
 size_t utf8_put(uint32_t c, char *out)
 {
 	if (c < 0x80) {

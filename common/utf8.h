@@ -11,6 +11,9 @@
 /* Returns how many octets at the front of 'text' are whole characters. */
 size_t utf8_valid(struct slice text);
 
+/* Takes out of 'text' what is not whole characters: they were cut. */
+void utf8_mend(char *text);
+
 /* Octets of the character at 's.p' (s.n > 0), 1..4; 0 if it is not one. */
 size_t utf8_length(struct slice s);
 

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
 #include "plugin/lines.h"
 
 _Static_assert(CONTROL_LINE_MAX == LINES_MAX, "one limit, two names");
@@ -577,6 +578,8 @@ void control_reply_error(struct control_client *client, const char *fmt, ...)
 	va_end(args);
 	if (n < 0)
 		text = NULL;
+	else
+		utf8_mend(text);
 
 	const char *shown = text == NULL ? "out of memory" : text;
 	if (reply != NULL) {

@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "common/utf8.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/fill_int.h"
@@ -46,6 +47,7 @@ static void add_error(struct fill_run *run, int64_t index, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	utf8_mend(text);
 	struct json_object *o = json_object_new_object();
 	if (index >= 0)
 		add_number(o, "index", (uint64_t)index);

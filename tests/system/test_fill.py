@@ -187,6 +187,13 @@ def test_a_hostile_list(edge):
         r = call({"command": "populate", "names": [[1, 2], [None], [["x"]],
                                                    ["www.example.com", 7]]})
         assert r["ok"] and r["faulty"] == 4 and r["asked"] == 0
+        # what is shown of a long name ends with a whole character
+        for i in range(3):
+            r = call({"command": "populate",
+                      "names": [["a" * i + "\u20ac" * 200]]})
+            assert r["faulty"] == 1
+            r = call({"command": "populate", "zone": "a" * i + "\u20ac" * 200})
+            assert not r["ok"]
         assert not call({"command": "populate"})["ok"]
         assert not call({"command": "populate", "zone": ZONE, "max": -1})["ok"]
         assert not call({"command": "populate", "zone": ZONE,

@@ -228,6 +228,26 @@ static void puts_utf8_that_is_valid(void **state)
 	assert_int_equal(utf8_valid(slice_of("a\xf4\x90\x80\x80")), 1);
 }
 
+static void mends_what_was_cut(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "", "" },
+		{ "abc", "abc" },
+		{ "'\xe2\x82\xac'", "'\xe2\x82\xac'" },
+		{ "'\xe2\x82'", "''" },
+		{ "a\xc3", "a" },
+		{ "\x80\xff\xf0\x9f\x98z\xc3\xa9", "z\xc3\xa9" },
+	};
+	char text[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		strcpy(text, pairs[i][0]);
+		utf8_mend(text);
+		assert_string_equal(text, pairs[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +260,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_deep),
 		cmocka_unit_test(escapes_and_cuts),
 		cmocka_unit_test(puts_utf8_that_is_valid),
+		cmocka_unit_test(mends_what_was_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

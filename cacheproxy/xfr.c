@@ -11,13 +11,14 @@
 #include "cacheproxy/xfr_int.h"
 
 #define READ_MAX  65536u
-#define READS_MAX 2u /* of one turn of the loop */
+#define READS_MAX 2u /* before others have their turn */
+#define PAUSE_MS  1u
 
 struct xfr {
 	struct xfr_setup setup;
 	struct xfr_stream stream;
 	uv_tcp_t tcp;
-	uv_timer_t timer;
+	uv_timer_t timer, pause;
 	uv_connect_t connect;
 	uv_write_t write;
 	unsigned int handles; /* not yet closed */
@@ -47,6 +48,14 @@ static void on_closed(uv_handle_t *handle)
 	free(x);
 }
 
+static void close_handles(struct xfr *x)
+{
+	x->over = true;
+	uv_close((uv_handle_t *)&x->tcp, on_closed);
+	uv_close((uv_handle_t *)&x->timer, on_closed);
+	uv_close((uv_handle_t *)&x->pause, on_closed);
+}
+
 static void finish(struct xfr *x, int status)
 {
 	struct xfr_result result = {
@@ -60,9 +69,7 @@ static void finish(struct xfr *x, int status)
 
 	if (x->over)
 		return;
-	x->over = true;
-	uv_close((uv_handle_t *)&x->tcp, on_closed);
-	uv_close((uv_handle_t *)&x->timer, on_closed);
+	close_handles(x);
 	x->setup.done(x->setup.arg, &result);
 }
 
@@ -218,32 +225,46 @@ static void tls_input(struct xfr *x, size_t n)
 
 /* -- the connection ---------------------------------------------------- */
 
+static void on_room(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+{
+	struct xfr *x = handle->data;
+
+	(void)hint;
+	if (x->ssl != NULL)
+		*buf = uv_buf_init((char *)x->cipher, sizeof(x->cipher));
+	else
+		*buf = uv_buf_init((char *)x->in + x->in_n,
+				   (unsigned int)(sizeof(x->in) - x->in_n));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
+static void pause_over(uv_timer_t *timer)
+{
+	struct xfr *x = timer->data;
+	int rc = uv_read_start((uv_stream_t *)&x->tcp, on_room, on_read);
+
+	if (rc != 0)
+		finish(x, rc);
+}
+
 /*
  * libuv reads on as long as an origin is faster than we are, up to 32 times.
- * Without a buffer it turns to others first, whose questions are small.
+ * So we stop it: others, whose questions are small, have their turn, and the
+ * loop sleeps if there are none.
  */
-static bool had_turn(struct xfr *x)
+static void take_turns(struct xfr *x)
 {
 	uint64_t now_ms = uv_now(x->tcp.loop);
 
 	if (x->turn_ms != now_ms)
 		x->turn_reads = 0;
 	x->turn_ms = now_ms;
-	return x->turn_reads++ >= READS_MAX;
-}
-
-static void on_room(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
-{
-	struct xfr *x = handle->data;
-
-	(void)hint;
-	if (had_turn(x))
-		*buf = uv_buf_init(NULL, 0);
-	else if (x->ssl != NULL)
-		*buf = uv_buf_init((char *)x->cipher, sizeof(x->cipher));
-	else
-		*buf = uv_buf_init((char *)x->in + x->in_n,
-				   (unsigned int)(sizeof(x->in) - x->in_n));
+	if (++x->turn_reads < READS_MAX)
+		return;
+	x->turn_reads = 0;
+	(void)uv_read_stop((uv_stream_t *)&x->tcp);
+	(void)uv_timer_start(&x->pause, pause_over, PAUSE_MS, 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -251,8 +272,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	struct xfr *x = stream->data;
 
 	(void)buf;
-	if (n == 0 || n == UV_ENOBUFS || x->over)
+	if (n == 0 || x->over)
 		return;
+	if (n > 0)
+		take_turns(x);
 	if (n < 0)
 		finish(x, n == UV_EOF ? -ECONNRESET : (int)n);
 	else if (x->ssl != NULL)
@@ -341,14 +364,14 @@ int xfr_start(const struct xfr_setup *setup, struct xfr **xfrp)
 	x->tcp.data = x;
 	(void)uv_timer_init(loop, &x->timer); /* cannot fail */
 	x->timer.data = x;
-	x->handles = 2;
+	(void)uv_timer_init(loop, &x->pause); /* nor can this */
+	x->pause.data = x;
+	x->handles = 3;
 	uv_update_time(loop);
 	x->end_ms = uv_now(loop) + setup->time_ms;
 	int rc = open_connection(x);
 	if (rc != 0) {
-		x->over = true;
-		uv_close((uv_handle_t *)&x->tcp, on_closed);
-		uv_close((uv_handle_t *)&x->timer, on_closed);
+		close_handles(x);
 		return rc;
 	}
 	arm(x);

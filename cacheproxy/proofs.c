@@ -16,6 +16,7 @@
 #define SHA1	      1u
 #define SOA_MIN	      22u /* octets of its rdata, both names the root */
 #define LEARN_MAX     64u /* sets that one may take the room of */
+#define LOOKS	      16u /* zones, to find who has most */
 
 /* -- keys and lists ---------------------------------------------------- */
 
@@ -129,6 +130,7 @@ static void pool_add(struct proofs *proofs, const struct proof *p)
 	atomic_fetch_add_explicit(&proofs->pool->bytes, p->size,
 				  memory_order_relaxed);
 	atomic_fetch_add_explicit(&proofs->n, 1, memory_order_relaxed);
+	proofs->bytes += p->size;
 }
 
 static void retire(struct proofs *proofs, struct proof *p)
@@ -136,6 +138,7 @@ static void retire(struct proofs *proofs, struct proof *p)
 	atomic_fetch_sub_explicit(&proofs->pool->bytes, p->size,
 				  memory_order_relaxed);
 	atomic_fetch_sub_explicit(&proofs->n, 1, memory_order_relaxed);
+	proofs->bytes -= p->size;
 	p->newer = proofs->retired;
 	if (proofs->retired == NULL)
 		proofs->retired_last = p;
@@ -188,6 +191,61 @@ static bool is_over(const struct proofs *proofs, size_t more)
 
 	return atomic_load_explicit(&pool->bytes, memory_order_relaxed) + more >
 	       atomic_load_explicit(&pool->limit_bytes, memory_order_relaxed);
+}
+
+/* -- the pool's zones -------------------------------------------------- */
+
+static void join(struct proofs *proofs)
+{
+	struct proofs_pool *pool = proofs->pool;
+
+	if (pool->at == NULL) {
+		proofs->next = proofs->before = proofs;
+		pool->at = pool->most = proofs;
+		return;
+	}
+	proofs->next = pool->at;
+	proofs->before = pool->at->before;
+	proofs->before->next = proofs;
+	proofs->next->before = proofs;
+}
+
+void proofs_leave(struct proofs *proofs)
+{
+	struct proofs_pool *pool = proofs->pool;
+	struct proofs *next = proofs->next != proofs ? proofs->next : NULL;
+
+	if (pool->at == proofs)
+		pool->at = next;
+	if (pool->most == proofs)
+		pool->most = next;
+	proofs->next->before = proofs->before;
+	proofs->before->next = proofs->next;
+	proofs->next = proofs->before = proofs;
+}
+
+/* Who has most, as far as a few looks tell: each goes on where the last was. */
+static struct proofs *richest(struct proofs_pool *pool)
+{
+	for (size_t i = 0; i < LOOKS; i++) {
+		pool->at = pool->at->next;
+		if (pool->at->bytes > pool->most->bytes)
+			pool->most = pool->at;
+	}
+	return pool->most;
+}
+
+/* Of who has most, so that no zone is left out for having come late. */
+static void make_room(struct proofs *proofs, size_t size)
+{
+	for (size_t n = 0; n < LEARN_MAX && is_over(proofs, size); n++) {
+		struct proofs *from = richest(proofs->pool);
+		if (from->oldest == NULL || from->bytes < proofs->bytes + size)
+			from = proofs;
+		if (from->oldest == NULL)
+			return;
+		withdraw(from, from->oldest);
+	}
 }
 
 /* -- reading a set ----------------------------------------------------- */
@@ -468,6 +526,13 @@ static int soa_learn(struct proofs *proofs, struct reading *r, uint32_t now_s)
 	struct proof *p = proof_new(proofs, r, now_s);
 	if (p == NULL)
 		return -ENOMEM;
+	size_t old_size = old != NULL ? old->size : 0;
+	size_t more = p->size > old_size ? p->size - old_size : 0;
+	make_room(proofs, more);
+	if (is_over(proofs, more)) {
+		free(p);
+		return -ENOMEM;
+	}
 	pool_add(proofs, p);
 	atomic_store_explicit(&proofs->soa, p, memory_order_release);
 	if (old != NULL)
@@ -492,10 +557,7 @@ static int span_learn(struct proofs *proofs, struct reading *r, uint32_t now_s)
 		return -ENOMEM;
 	if (old != NULL)
 		withdraw(proofs, old);
-	for (size_t n = 0; n < LEARN_MAX && proofs->oldest != NULL &&
-			   is_over(proofs, p->size);
-	     n++)
-		withdraw(proofs, proofs->oldest);
+	make_room(proofs, p->size);
 	if (is_over(proofs, p->size))
 		free(p);
 	else
@@ -550,6 +612,7 @@ int proofs_new(const struct dname *apex, struct proofs_pool *pool,
 	proofs->apex = *apex;
 	proofs->pool = pool;
 	proofs->minimum_s = UINT32_MAX;
+	join(proofs);
 	*proofsp = proofs;
 	return 0;
 }

@@ -30,6 +30,7 @@ struct proof;
 struct proofs_pool {
 	_Atomic uint64_t bytes, limit_bytes;
 	uint64_t seed; /* random, secret: who asks shall not choose the order */
+	struct proofs *at, *most; /* the writer's; NULL while there are none */
 };
 
 /*
@@ -46,9 +47,12 @@ struct proofs_set {
 	uint32_t ttl_s; /* may be used so long, and within the SOA's MINIMUM */
 };
 
-/* 0 or -ENOMEM.  'pool' outlives it. */
+/* Writer: 0 or -ENOMEM.  'pool' outlives it. */
 int proofs_new(const struct dname *apex, struct proofs_pool *pool,
 	       struct proofs **proofsp);
+
+/* Writer: nothing is learnt any more; before proofs_free(). */
+void proofs_leave(struct proofs *proofs);
 
 /*
  * Frees 'n' sets; with the last, all.  Returns NULL then, else 'proofs', which
@@ -59,8 +63,8 @@ struct proofs *proofs_free(struct proofs *proofs, size_t n);
 
 /*
  * Writer: keeps 'set', in place of an older one of that owner.  Where memory
- * is short the zone's oldest go, some at a time; if these are not enough, 'set'
- * is not kept.  0; -EINVAL (not such a set: nothing
+ * is short, the oldest go of the zone that has most, some at a time; if these
+ * are not enough, 'set' is not kept.  0; -EINVAL (not such a set: nothing
  * changed); -ENOMEM; -ESTALE: it is an NSEC3 record with other parameters than
  * those that are kept: begin anew.
  */

@@ -88,6 +88,9 @@ struct proofs {
 	_Atomic uint64_t n;
 	struct proof *newest, *oldest; /* without the SOA */
 	struct proof *retired, *retired_last;
+	/* the writer's */
+	struct proofs *next, *before; /* of the pool, in a ring */
+	uint64_t bytes;		      /* of its sets */
 };
 
 /*

@@ -114,6 +114,7 @@ static void drop_proofs(struct engine *e, struct zone_state *state)
 	if (proofs == NULL)
 		return;
 	atomic_store_explicit(&state->proofs, NULL, memory_order_release);
+	proofs_leave(proofs);
 	free_later(e, proofs, NULL);
 }
 
@@ -134,11 +135,13 @@ static void learn(struct engine *e, struct zone *zone,
 	}
 	if (!is_new)
 		return;
-	if (proofs_count(proofs) == 0)
+	if (proofs_count(proofs) == 0) {
+		proofs_leave(proofs);
 		(void)proofs_free(proofs, SIZE_MAX);
-	else
-		atomic_store_explicit(&zone->state->proofs, proofs,
-				      memory_order_release);
+		return;
+	}
+	atomic_store_explicit(&zone->state->proofs, proofs,
+			      memory_order_release);
 }
 
 void denial_learn(struct engine *e, struct zone *zone,

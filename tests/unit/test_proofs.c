@@ -291,8 +291,8 @@ static void put_types(struct pen *pen, const struct model_name *m)
 	put(pen, bits, 8);
 }
 
-static int learn(struct zone *z, const struct dname *owner, struct pen *pen,
-		 uint32_t ttl_s)
+static int learn_at(struct zone *z, const struct dname *owner, struct pen *pen,
+		    uint32_t ttl_s, uint32_t now_s)
 {
 	struct proofs_set set = { .owner = owner->wire,
 				  .owner_n = owner->n,
@@ -300,17 +300,28 @@ static int learn(struct zone *z, const struct dname *owner, struct pen *pen,
 				  .n = pen->n,
 				  .ttl_s = ttl_s };
 
-	return proofs_learn(z->proofs, &set, NOW);
+	return proofs_learn(z->proofs, &set, now_s);
 }
 
-static void learn_soa_with(struct zone *z, uint8_t minimum_s)
+static int learn(struct zone *z, const struct dname *owner, struct pen *pen,
+		 uint32_t ttl_s)
+{
+	return learn_at(z, owner, pen, ttl_s, NOW);
+}
+
+static int try_soa(struct zone *z, uint8_t minimum_s)
 {
 	const uint8_t rdata[22] = { [21] = minimum_s };
 	struct pen pen = { .n = 0 };
 
 	put_record(&pen, SOA, rdata, sizeof(rdata));
 	put_signature(&pen, SOA, apex(), apex());
-	assert_int_equal(learn(z, apex(), &pen, TTL), 0);
+	return learn(z, apex(), &pen, TTL);
+}
+
+static void learn_soa_with(struct zone *z, uint8_t minimum_s)
+{
+	assert_int_equal(try_soa(z, minimum_s), 0);
 }
 
 static void learn_soa(struct zone *z)
@@ -405,8 +416,8 @@ static struct dname hash_name(const uint8_t *hash)
 	return name;
 }
 
-static int learn_nsec3(struct zone *z, const struct hashed *list, size_t n,
-		       size_t i, unsigned int iterations)
+static int learn_nsec3_at(struct zone *z, const struct hashed *list, size_t n,
+			  size_t i, unsigned int iterations, uint32_t now_s)
 {
 	struct dname owner = hash_name(list[i].hash);
 	struct pen pen = { .n = 0 }, r = { .n = 0 };
@@ -420,7 +431,13 @@ static int learn_nsec3(struct zone *z, const struct hashed *list, size_t n,
 	put_types(&r, &z->name[list[i].name]);
 	put_record(&pen, NSEC3, r.p, r.n);
 	put_signature(&pen, NSEC3, &owner, apex());
-	return learn(z, &owner, &pen, TTL);
+	return learn_at(z, &owner, &pen, TTL, now_s);
+}
+
+static int learn_nsec3(struct zone *z, const struct hashed *list, size_t n,
+		       size_t i, unsigned int iterations)
+{
+	return learn_nsec3_at(z, list, n, i, iterations, NOW);
 }
 
 /* -- tests ----------------------------------------------------------------- */
@@ -661,6 +678,65 @@ static void test_limit_falls(void **state)
 	(void)proofs_free(z.proofs, SIZE_MAX);
 }
 
+/* Ends a zone; its pool goes on. */
+static void zone_end(struct zone *z)
+{
+	proofs_leave(z->proofs);
+	(void)proofs_free(z->proofs, SIZE_MAX);
+}
+
+/* Who comes late has as much as who was first. */
+static void test_zones_share(void **state)
+{
+	static struct zone a, b;
+
+	(void)state;
+	zone_make(&a, 2);
+	zone_make(&b, 2);
+	zone_end(&b);
+	assert_int_equal(proofs_new(apex(), &a.pool, &b.proofs), 0);
+	atomic_store(&a.pool.limit_bytes, 40000);
+	learn_soa(&a);
+	for (uint32_t i = 0; i < 400; i++)
+		learn_numbered(&a, i);
+	assert_true(proofs_count(a.proofs) < 300);
+	learn_soa(&b);
+	for (uint32_t i = 0; i < 400; i++)
+		learn_numbered(&b, i);
+	for (uint32_t i = 400; i < 800; i++)
+		learn_numbered(i % 2 == 0 ? &a : &b, i);
+	assert_true(atomic_load(&a.pool.bytes) <= 40000);
+	size_t both = proofs_count(a.proofs) + proofs_count(b.proofs);
+	assert_in_range(proofs_count(a.proofs), both * 2 / 5, both * 3 / 5);
+	zone_end(&a);
+	for (uint32_t i = 0; i < 400; i++)
+		learn_numbered(&b, i);
+	assert_true(proofs_count(b.proofs) > both * 4 / 5);
+	zone_end(&b);
+	assert_int_equal(atomic_load(&a.pool.bytes), 0);
+	assert_null(a.pool.at);
+	assert_null(a.pool.most);
+}
+
+/* A SOA takes room as others do. */
+static void test_soa_is_bounded(void **state)
+{
+	static struct zone z;
+
+	(void)state;
+	zone_make(&z, 2);
+	atomic_store(&z.pool.limit_bytes, 100);
+	assert_int_equal(try_soa(&z, 200), -ENOMEM);
+	assert_int_equal(proofs_count(z.proofs), 0);
+	atomic_store(&z.pool.limit_bytes, 1000);
+	learn_soa_with(&z, 200);
+	uint64_t bytes = atomic_load(&z.pool.bytes);
+	atomic_store(&z.pool.limit_bytes, bytes);
+	learn_soa_with(&z, 100); /* in place of it */
+	assert_int_equal(atomic_load(&z.pool.bytes), bytes);
+	zone_end(&z);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -671,6 +747,8 @@ int main(void)
 		cmocka_unit_test(test_memory_is_bounded),
 		cmocka_unit_test(test_little_at_a_time),
 		cmocka_unit_test(test_limit_falls),
+		cmocka_unit_test(test_zones_share),
+		cmocka_unit_test(test_soa_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

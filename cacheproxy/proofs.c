@@ -14,9 +14,10 @@
 #define RRSIG_FIXED   18u /* octets of an RRSIG before its signer */
 #define OPT_OUT	      1u
 #define SHA1	      1u
-#define SOA_MIN	      22u /* octets of its rdata, both names the root */
-#define LEARN_MAX     64u /* sets that one may take the room of */
-#define LOOKS	      16u /* zones, to find who has most */
+#define SOA_MIN	      22u  /* octets of its rdata, both names the root */
+#define LEARN_MAX     64u  /* sets that one may take the room of */
+#define LOOKS	      16u  /* zones, to find who has most */
+#define HASHING_S     300u /* NSEC3 parameters are kept, once seen */
 
 /* -- keys and lists ---------------------------------------------------- */
 
@@ -575,7 +576,9 @@ static int nsec3_learn(struct proofs *proofs, struct reading *r, uint32_t now_s)
 	if (proofs->hashing.n == 0)
 		proofs->hashing = hashing;
 	else if (memcmp(&proofs->hashing, &hashing, sizeof(hashing)) != 0)
-		return -ESTALE;
+		return now_s - proofs->hashing_s < HASHING_S ? -EINVAL
+							     : -ESTALE;
+	proofs->hashing_s = now_s;
 	return span_learn(proofs, r, now_s);
 }
 

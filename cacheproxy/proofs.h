@@ -64,9 +64,10 @@ struct proofs *proofs_free(struct proofs *proofs, size_t n);
 /*
  * Writer: keeps 'set', in place of an older one of that owner.  Where memory
  * is short, the oldest go of the zone that has most, some at a time; if these
- * are not enough, 'set' is not kept.  0; -EINVAL (not such a set: nothing
- * changed); -ENOMEM; -ESTALE: it is an NSEC3 record with other parameters than
- * those that are kept: begin anew.
+ * are not enough, 'set' is not kept.  0; -EINVAL (not such a set, or an NSEC3
+ * record with other parameters than those that are kept and were seen in the
+ * last five minutes, of an origin that differs: nothing changed); -ENOMEM;
+ * -ESTALE: with other parameters, and it is long ago: begin anew.
  */
 int proofs_learn(struct proofs *proofs, const struct proofs_set *set,
 		 uint32_t now_s);

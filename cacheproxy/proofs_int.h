@@ -91,6 +91,7 @@ struct proofs {
 	/* the writer's */
 	struct proofs *next, *before; /* of the pool, in a ring */
 	uint64_t bytes;		      /* of its sets */
+	uint32_t hashing_s;	      /* when 'hashing' was last seen */
 };
 
 /*

@@ -12,12 +12,12 @@
 static const uint8_t magic[8] = { 'N', 'Z', 'J', 'O', 'U', 'R', 'N', '\n' };
 
 const char *const journal_kind_names[JOURNAL_KINDS] = {
-	[JOURNAL_UNKNOWN] = "unknown",	 [JOURNAL_EPOCH] = "epoch",
-	[JOURNAL_NAME] = "name",	 [JOURNAL_SLOT] = "slot",
-	[JOURNAL_WHOLE] = "whole",	 [JOURNAL_VALUE] = "value",
-	[JOURNAL_DRAIN] = "drain",	 [JOURNAL_WORD] = "word",
-	[JOURNAL_DECISION] = "decision", [JOURNAL_LOST] = "lost",
-	[JOURNAL_ALIVE] = "alive",
+	[JOURNAL_UNKNOWN] = "unknown", [JOURNAL_EPOCH] = "epoch",
+	[JOURNAL_NAME] = "name",       [JOURNAL_SLOT] = "slot",
+	[JOURNAL_WHOLE] = "whole",     [JOURNAL_VALUE] = "value",
+	[JOURNAL_DRAIN] = "drain",     [JOURNAL_MEASURE] = "measure",
+	[JOURNAL_WORD] = "word",       [JOURNAL_DECISION] = "decision",
+	[JOURNAL_LOST] = "lost",       [JOURNAL_ALIVE] = "alive",
 };
 
 /* -- octets ---------------------------------------------------------------- */
@@ -150,6 +150,13 @@ static void write_body(struct body *b, const struct journal_record *r)
 		varint(b, r->drain.left_ms == JOURNAL_NEVER
 				  ? 0
 				  : r->drain.left_ms + 1);
+		octet(b, r->drain.said);
+		break;
+	case JOURNAL_MEASURE:
+		octet(b, r->measure.what);
+		varint(b, r->measure.number);
+		varint(b, r->measure.metric);
+		varint(b, r->measure.age_ms);
 		break;
 	case JOURNAL_WORD:
 		text(b, r->word.what);
@@ -374,6 +381,15 @@ static void read_drain(struct cursor *c, struct journal_drain *d)
 	d->server = take_index(c);
 	d->left_ms = take_number(c, AGO_MAX);
 	d->left_ms = d->left_ms == 0 ? JOURNAL_NEVER : d->left_ms - 1;
+	d->said = take_octet(c);
+}
+
+static void read_measure(struct cursor *c, struct journal_measure *m)
+{
+	m->what = take_octet(c);
+	m->number = take_index(c);
+	m->metric = (uint32_t)take_number(c, UINT32_MAX);
+	m->age_ms = take_number(c, AGO_MAX);
 }
 
 static void read_name(struct cursor *c, struct journal_name *n)
@@ -407,6 +423,9 @@ static void read_body(struct cursor *c, struct journal_record *r)
 		break;
 	case JOURNAL_DRAIN:
 		read_drain(c, &r->drain);
+		break;
+	case JOURNAL_MEASURE:
+		read_measure(c, &r->measure);
 		break;
 	case JOURNAL_WORD:
 		read_word(c, &r->word);

@@ -48,6 +48,7 @@ enum journal_kind {
 	JOURNAL_DECISION,
 	JOURNAL_LOST,
 	JOURNAL_ALIVE, /* nothing else was to be said for a while */
+	JOURNAL_MEASURE,
 	JOURNAL_KINDS,
 };
 
@@ -104,10 +105,30 @@ struct journal_value {
 };
 #define JOURNAL_NEVER UINT64_MAX
 
-/* A server is drained for so long (JOURNAL_NEVER: it has no end); 0: not. */
+/* What may be said of a server, each by itself. */
+enum journal_said {
+	JOURNAL_DRAINED,
+	JOURNAL_FORCED_UP,
+	JOURNAL_FORCED_DOWN,
+	JOURNAL_HELD,
+	JOURNAL_SAID,
+};
+
+/* It holds for so long (JOURNAL_NEVER: it has no end); 0: no more. */
 struct journal_drain {
 	uint32_t server;
+	uint8_t said; /* enum journal_said */
 	uint64_t left_ms;
+};
+
+enum journal_measured { JOURNAL_LOAD, JOURNAL_LOSS, JOURNAL_BANDWIDTH };
+
+/* What was measured of a server's machine, or of a POP. */
+struct journal_measure {
+	uint8_t what;	 /* enum journal_measured, or a later version's */
+	uint32_t number; /* of the server or POP */
+	uint32_t metric;
+	uint64_t age_ms;
 };
 
 /* What an operator said; for people. */
@@ -141,6 +162,7 @@ struct journal_record {
 		struct journal_slot slot;
 		struct journal_value value;
 		struct journal_drain drain;
+		struct journal_measure measure;
 		struct journal_word word;
 		struct journal_decision decision;
 		uint64_t lost; /* decisions since the last record of these */

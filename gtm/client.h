@@ -18,7 +18,9 @@ static inline void gtm_client_clear(struct gtm_client *client)
 {
 	unsigned int whole = client->bits / 8u;
 
-	for (unsigned int i = whole; i < 16; i++)
-		client->address[i] &=
-			i == whole ? (uint8_t)(0xff00u >> client->bits % 8) : 0;
+	for (unsigned int i = whole; i < 16; i++) {
+		unsigned int mask =
+			i == whole ? 0xff00u >> client->bits % 8u : 0;
+		client->address[i] = (uint8_t)(client->address[i] & mask);
+	}
 }

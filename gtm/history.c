@@ -137,9 +137,30 @@ static int take_drain(struct gtm_history *h, const struct journal_drain *drain)
 		return -EBADMSG;
 	struct history_name *server =
 		&h->table[JOURNAL_SERVERS].name[drain->server];
-	server->drained_until_ms = drain->left_ms == 0 ? 0 : UINT64_MAX;
+	if (drain->said >= JOURNAL_SAID)
+		return 0; /* of a later version */
+	uint64_t *until_ms = &server->until_ms[drain->said];
+	*until_ms = drain->left_ms == 0 ? 0 : UINT64_MAX;
 	if (drain->left_ms > 0 && drain->left_ms != JOURNAL_NEVER)
-		server->drained_until_ms = h->clock_ms + drain->left_ms;
+		*until_ms = h->clock_ms + drain->left_ms;
+	h->changes++;
+	return 0;
+}
+
+static int take_measure(struct gtm_history *h, const struct journal_measure *m)
+{
+	struct history_table *table =
+		&h->table[m->what == JOURNAL_LOAD ? JOURNAL_SERVERS
+						  : JOURNAL_POPS];
+
+	if (m->what > JOURNAL_BANDWIDTH)
+		return 0; /* of a later version */
+	if (m->number >= table->n)
+		return -EBADMSG;
+	uint64_t when_ms =
+		m->age_ms < h->clock_ms ? h->clock_ms - m->age_ms : 1;
+	table->name[m->number].measure[m->what] =
+		(struct history_measure){ m->metric, when_ms };
 	h->changes++;
 	return 0;
 }
@@ -162,6 +183,8 @@ int gtm_history_take(struct gtm_history *h, const struct journal_record *r)
 		return take_value(h, &r->value);
 	case JOURNAL_DRAIN:
 		return take_drain(h, &r->drain);
+	case JOURNAL_MEASURE:
+		return take_measure(h, &r->measure);
 	case JOURNAL_WHOLE:
 		h->epoch.whole = true;
 		return 0;

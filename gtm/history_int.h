@@ -15,7 +15,11 @@
 struct history_name {
 	char *text;
 	uint32_t parent;
-	uint64_t drained_until_ms; /* of a server, by the clock */
+	uint64_t until_ms[JOURNAL_SAID]; /* of a server, by the clock */
+	struct history_measure {
+		uint32_t metric;
+		uint64_t when_ms;	  /* by the clock; 0: never */
+	} measure[JOURNAL_BANDWIDTH + 1]; /* of a server or POP */
 };
 
 struct history_table {

@@ -72,6 +72,17 @@ static int numbers_find(struct gtm_stage *stage, const struct gtm_history *h)
 	return 0;
 }
 
+static void admin_clear(struct gtm_admin *admin)
+{
+	const struct gtm_value never = { .state = GTM_NEVER };
+
+	atomic_store_explicit(&admin->drained_until_ms, 0,
+			      memory_order_relaxed);
+	atomic_store_explicit(&admin->forced, 0, memory_order_relaxed);
+	atomic_store_explicit(&admin->held, 0, memory_order_relaxed);
+	gtm_slot_set(&admin->load, &never);
+}
+
 /* Nothing is known of anything. */
 static void clear(struct gtm_stage *stage)
 {
@@ -81,8 +92,11 @@ static void clear(struct gtm_stage *stage)
 	for (size_t i = 0; i < world->n_cells; i++)
 		gtm_slot_set(&world->cells[i]->slot, &never);
 	for (size_t i = 0; i < world->config->n_servers; i++)
-		atomic_store_explicit(&world->admins[i]->drained_until_ms, 0,
-				      memory_order_relaxed);
+		admin_clear(world->admins[i]);
+	for (size_t i = 0; i < world->config->n_pops; i++) {
+		gtm_slot_set(&world->pops[i]->loss, &never);
+		gtm_slot_set(&world->pops[i]->bandwidth, &never);
+	}
 	stage->changes = 0;
 	stage->set_ms = 0;
 }
@@ -121,19 +135,76 @@ static void put(const struct history_slot *from, struct gtm_slot *to,
 	gtm_slot_set(to, &value);
 }
 
-/* What operators have said; everything that is kept in gtm_admin. */
+static void put_measure(const struct history_measure *from, struct gtm_slot *to)
+{
+	struct gtm_value value = {
+		.state = from->when_ms == 0 ? GTM_NEVER : GTM_UP,
+		.metric = from->metric < GTM_METRIC_MAX ? from->metric
+							: GTM_METRIC_MAX,
+		.when_ms = from->when_ms,
+	};
+
+	gtm_slot_set(to, &value);
+}
+
+/* One word of those that are said of a server, as gtm_admin has them. */
+static uint64_t force_of(const uint64_t *until_ms)
+{
+	enum gtm_force force = GTM_FORCED_UP;
+	uint64_t until = until_ms[JOURNAL_FORCED_UP];
+
+	if (until == 0) {
+		force = GTM_FORCED_DOWN;
+		until = until_ms[JOURNAL_FORCED_DOWN];
+	}
+	if (until == 0)
+		return 0;
+	return (uint64_t)force << 62 |
+	       (until < GTM_FORCE_EVER ? until : GTM_FORCE_EVER);
+}
+
+/* What operators have said, and machines: what is kept in gtm_admin. */
 static void put_admins(struct gtm_stage *stage, const struct gtm_history *h)
 {
 	const struct history_table *servers = &h->table[JOURNAL_SERVERS];
 
 	for (size_t i = 0; i < servers->n; i++) {
+		const struct history_name *from = &servers->name[i];
 		if (stage->server[i] == CONFIG_NONE)
 			continue;
 		struct gtm_admin *admin =
 			stage->world->admins[stage->server[i]];
 		atomic_store_explicit(&admin->drained_until_ms,
-				      servers->name[i].drained_until_ms,
+				      from->until_ms[JOURNAL_DRAINED],
 				      memory_order_relaxed);
+		atomic_store_explicit(&admin->forced, force_of(from->until_ms),
+				      memory_order_relaxed);
+		atomic_store_explicit(&admin->held,
+				      from->until_ms[JOURNAL_HELD] > 0,
+				      memory_order_relaxed);
+		put_measure(&from->measure[JOURNAL_LOAD], &admin->load);
+	}
+}
+
+/* What was measured at POPs, which are found by name: they are few. */
+static void put_pops(struct gtm_stage *stage, const struct gtm_history *h)
+{
+	const struct history_table *pops = &h->table[JOURNAL_POPS];
+	struct gtm_world *world = stage->world;
+
+	for (size_t i = 0; i < pops->n; i++) {
+		const struct history_name *from = &pops->name[i];
+		if (from->measure[JOURNAL_LOSS].when_ms == 0 &&
+		    from->measure[JOURNAL_BANDWIDTH].when_ms == 0)
+			continue;
+		for (size_t k = 0; k < world->config->n_pops; k++) {
+			if (strcmp(world->pops[k]->id, from->text) != 0)
+				continue;
+			put_measure(&from->measure[JOURNAL_LOSS],
+				    &world->pops[k]->loss);
+			put_measure(&from->measure[JOURNAL_BANDWIDTH],
+				    &world->pops[k]->bandwidth);
+		}
 	}
 }
 
@@ -160,6 +231,7 @@ int gtm_stage_set(struct gtm_stage *stage, const struct gtm_history *h,
 				put(&h->slot[i], &stage->cell[i]->slot,
 				    clock_ms);
 		put_admins(stage, h);
+		put_pops(stage, h);
 		stage->changes = h->changes;
 	}
 	if (all)

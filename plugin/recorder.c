@@ -349,7 +349,8 @@ void recorder_free(struct process *p)
 	if (r == NULL)
 		return;
 	free(r->told);
-	free(r->drained);
+	free(r->words);
+	free(r->measured);
 	free(r);
 	notes_free(p->notes);
 	p->notes = NULL;

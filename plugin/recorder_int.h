@@ -33,11 +33,17 @@ struct recorder {
 	struct snapshot *snapshot; /* held; what the numbers are of; or NULL */
 	struct snapshot *dropped;  /* held; given back after the lock */
 	struct told *told;	   /* as the world's cells */
-	uint64_t *drained;	   /* as its admins: until when; now */
-	bool begun;		   /* this run of named is in the journal */
-	bool bad;		   /* not all could be written: begin again */
-	bool full;		   /* as there was no room */
-	int said;		   /* the error that was logged last */
+	struct said {
+		uint64_t until_ms[JOURNAL_SAID];
+	} * words; /* as its admins: until when; now */
+	struct measured {
+		uint32_t metric;
+		uint64_t told_ms, when_ms;
+	} * measured; /* load of servers; then loss, bandwidth of POPs */
+	bool begun;   /* this run of named is in the journal */
+	bool bad;     /* not all could be written: begin again */
+	bool full;    /* as there was no room */
+	int said;     /* the error that was logged last */
 	uint64_t retry_ms, wrote_ms, looked_ms;
 	uint64_t lost; /* that is in the journal */
 	struct journal_pen pen;

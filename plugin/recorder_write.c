@@ -240,24 +240,85 @@ static void slot_look(struct recorder *r, size_t i, uint64_t now_ms)
 		value_put(r, i, &v, now_ms);
 }
 
-/* What is kept of a server: so far, a drain. */
-static void server_look(struct recorder *r, uint32_t i, uint64_t now_ms)
+/* One thing that is said of a server; 'until_ms' 0: it is not. */
+static void said_look(struct recorder *r, uint32_t i, enum journal_said said,
+		      uint64_t until_ms, uint64_t now_ms)
 {
-	const struct gtm_admin *admin = r->snapshot->world->admins[i];
-	uint64_t until_ms = atomic_load_explicit(&admin->drained_until_ms,
-						 memory_order_relaxed);
+	uint64_t *told_ms = &r->words[i].until_ms[said];
 	struct journal_record record = { .kind = JOURNAL_DRAIN,
-					 .drain = { .server = i } };
+					 .drain = { .server = i,
+						    .said = (uint8_t)said } };
 
 	if (until_ms <= now_ms) /* is over, or never was */
 		until_ms = 0;
-	if (until_ms == r->drained[i])
+	if (until_ms == *told_ms)
 		return;
-	r->drained[i] = until_ms;
+	*told_ms = until_ms;
 	record.drain.left_ms = until_ms == UINT64_MAX ? JOURNAL_NEVER
 			       : until_ms == 0	      ? 0
 						      : until_ms - now_ms;
 	put_event(r, &record, now_ms);
+}
+
+/* A value that is not of a test; 'at' is its place in r->measured. */
+static void measure_look(struct recorder *r, size_t at,
+			 enum journal_measured what, uint32_t number,
+			 const struct gtm_slot *slot, uint64_t now_ms)
+{
+	struct measured *told = &r->measured[at];
+	struct gtm_glance g = gtm_slot_glance(slot);
+	uint64_t by = g.metric > told->metric ? g.metric - told->metric
+					      : told->metric - g.metric;
+
+	if (g.state == GTM_NEVER || g.when_ms == told->when_ms)
+		return;
+	if (told->when_ms != 0 && now_ms - told->told_ms < AGAIN_MS &&
+	    by * 100 <= (uint64_t)told->metric * METRIC_PCT)
+		return;
+	struct journal_record record = {
+		.kind = JOURNAL_MEASURE,
+		.measure = { .what = (uint8_t)what,
+			     .number = number,
+			     .metric = g.metric,
+			     .age_ms = now_ms > g.when_ms ? now_ms - g.when_ms
+							  : 0 },
+	};
+	put_event(r, &record, now_ms);
+	*told = (struct measured){ g.metric, now_ms, g.when_ms };
+}
+
+/* What is kept of a server. */
+static void server_look(struct recorder *r, uint32_t i, uint64_t now_ms)
+{
+	const struct gtm_admin *admin = r->snapshot->world->admins[i];
+	uint64_t forced =
+		atomic_load_explicit(&admin->forced, memory_order_relaxed);
+	uint64_t forced_ms = forced & GTM_FORCE_EVER;
+	bool held =
+		atomic_load_explicit(&admin->held, memory_order_relaxed) != 0;
+
+	if (forced_ms == GTM_FORCE_EVER)
+		forced_ms = UINT64_MAX;
+	said_look(r, i, JOURNAL_DRAINED,
+		  atomic_load_explicit(&admin->drained_until_ms,
+				       memory_order_relaxed),
+		  now_ms);
+	said_look(r, i, JOURNAL_FORCED_UP,
+		  forced >> 62 == GTM_FORCED_UP ? forced_ms : 0, now_ms);
+	said_look(r, i, JOURNAL_FORCED_DOWN,
+		  forced >> 62 == GTM_FORCED_DOWN ? forced_ms : 0, now_ms);
+	said_look(r, i, JOURNAL_HELD, held ? UINT64_MAX : 0, now_ms);
+	measure_look(r, i, JOURNAL_LOAD, i, &admin->load, now_ms);
+}
+
+static void pop_look(struct recorder *r, uint32_t i, uint64_t now_ms)
+{
+	const struct gtm_world *world = r->snapshot->world;
+	size_t at = world->config->n_servers + (size_t)2 * i;
+
+	measure_look(r, at, JOURNAL_LOSS, i, &world->pops[i]->loss, now_ms);
+	measure_look(r, at + 1, JOURNAL_BANDWIDTH, i,
+		     &world->pops[i]->bandwidth, now_ms);
 }
 
 void recorder_scan(struct recorder *r, uint64_t now_ms)
@@ -268,6 +329,8 @@ void recorder_scan(struct recorder *r, uint64_t now_ms)
 		slot_look(r, i, now_ms);
 	for (uint32_t i = 0; i < world->config->n_servers && !r->bad; i++)
 		server_look(r, i, now_ms);
+	for (uint32_t i = 0; i < world->config->n_pops && !r->bad; i++)
+		pop_look(r, i, now_ms);
 }
 
 void recorder_epoch(struct recorder *r, uint64_t now_ms)
@@ -283,10 +346,13 @@ void recorder_epoch(struct recorder *r, uint64_t now_ms)
 	};
 
 	free(r->told);
-	free(r->drained);
+	free(r->words);
+	free(r->measured);
 	r->told = calloc(n + 1, sizeof(*r->told));
-	r->drained = calloc(config->n_servers + 1, sizeof(*r->drained));
-	if (r->told == NULL || r->drained == NULL) {
+	r->words = calloc(config->n_servers + 1, sizeof(*r->words));
+	r->measured = calloc(config->n_servers + 2 * config->n_pops + 1,
+			     sizeof(*r->measured));
+	if (r->told == NULL || r->words == NULL || r->measured == NULL) {
 		recorder_failed(r, -ENOMEM);
 		return;
 	}

@@ -139,11 +139,40 @@ static void value(struct json_object *o, const struct gtm_history *h,
 static void drain(struct json_object *o, const struct gtm_history *h,
 		  const struct journal_drain *d)
 {
+	static const char *const said[JOURNAL_SAID] = {
+		[JOURNAL_DRAINED] = "drained",
+		[JOURNAL_FORCED_UP] = "forced up",
+		[JOURNAL_FORCED_DOWN] = "forced down",
+		[JOURNAL_HELD] = "held",
+	};
+
 	add_name(o, "server", h, JOURNAL_SERVERS, d->server);
-	json_object_object_add(o, "drained",
+	if (d->said >= JOURNAL_SAID)
+		return; /* of a later version */
+	json_object_object_add(o, said[d->said],
 			       json_object_new_boolean(d->left_ms > 0));
 	if (d->left_ms > 0 && d->left_ms != JOURNAL_NEVER)
 		add_seconds(o, "left_s", d->left_ms);
+}
+
+static void measure(struct json_object *o, const struct gtm_history *h,
+		    const struct journal_measure *m)
+{
+	static const char *const what[] = { "load", "loss", "bandwidth" };
+
+	if (m->what > JOURNAL_BANDWIDTH)
+		return; /* of a later version */
+	if (m->what == JOURNAL_LOAD)
+		add_name(o, "server", h, JOURNAL_SERVERS, m->number);
+	else
+		add_name(o, "pop", h, JOURNAL_POPS, m->number);
+	if (m->what == JOURNAL_LOAD)
+		add_number(o, "load", m->metric);
+	else
+		json_object_object_add(
+			o, what[m->what],
+			json_object_new_double((double)m->metric / 100));
+	add_seconds(o, "age_s", m->age_ms);
 }
 
 static void epoch(struct json_object *o, const struct journal_epoch *e)
@@ -183,6 +212,8 @@ struct json_object *listing_record(const struct gtm_history *h,
 		value(o, h, &r->value);
 	else if (r->kind == JOURNAL_DRAIN)
 		drain(o, h, &r->drain);
+	else if (r->kind == JOURNAL_MEASURE)
+		measure(o, h, &r->measure);
 	else if (r->kind == JOURNAL_WORD)
 		word(o, &r->word);
 	else if (r->kind == JOURNAL_DECISION)

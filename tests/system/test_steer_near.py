@@ -155,12 +155,11 @@ def test_a_table_of_clients(edge):
     assert given(edge, "table.gslb.test", gone) == {"192.0.2.2"}
 
 
-@pytest.mark.parametrize("name", ["alias.gslb.test", "alias.ord.test",
-                                  "alias.edge.test"])
-@pytest.mark.parametrize("rdtype", ["A", "AAAA"])
+@pytest.mark.parametrize("name, rdtype", [
+    ("alias.gslb.test", "A"), ("alias.gslb.test", "AAAA"),
+    ("alias.edge.test", "A"), ("alias.edge.test", "AAAA"),
+    ("alias.ord.test", "A")])  # whose zone holds no AAAA there
 def test_alias(edge, name, rdtype):
-    if (name, rdtype) == ("alias.ord.test", "AAAA"):
-        pytest.skip("the zone holds no AAAA there, and says so")
     r = ask(edge, name, rdtype)
     one, = r.answer
     assert one.rdtype == dns.rdatatype.CNAME and one.ttl == 30

@@ -41,7 +41,7 @@ static int drain(uint64_t time_ms, uint64_t left_ms)
 {
 	return take((struct journal_record){ .kind = JOURNAL_DRAIN,
 					     .time_ms = time_ms,
-					     .drain = { 0, left_ms } });
+					     .drain = { 0, 0, left_ms } });
 }
 
 /* An epoch with servers a, gone; service web; a slot each. */
@@ -155,6 +155,63 @@ static uint64_t drained_until(uint64_t time_ms, uint64_t *now_ms)
 	return gtm_stage_world(stage)->admins[0]->drained_until_ms;
 }
 
+static int say(uint64_t time_ms, enum journal_said said, uint64_t left_ms)
+{
+	return gtm_history_take(
+		history, &(struct journal_record){
+				 .kind = JOURNAL_DRAIN,
+				 .time_ms = time_ms,
+				 .drain = { 0, (uint8_t)said, left_ms } });
+}
+
+static void test_words(void **state)
+{
+	uint64_t now_ms;
+	const struct gtm_admin *admin;
+
+	(void)state;
+	epoch(T);
+	assert_int_equal(say(T + 10, JOURNAL_FORCED_DOWN, 5000), 0);
+	(void)drained_until(T + 20, &now_ms);
+	admin = gtm_stage_world(stage)->admins[0];
+	assert_int_equal(gtm_admin_force(admin, now_ms), GTM_FORCED_DOWN);
+	assert_int_equal(gtm_admin_force(admin, now_ms + 6000), GTM_UNFORCED);
+	assert_int_equal(say(T + 30, JOURNAL_FORCED_DOWN, 0), 0);
+	assert_int_equal(say(T + 30, JOURNAL_FORCED_UP, JOURNAL_NEVER), 0);
+	assert_int_equal(say(T + 30, JOURNAL_HELD, JOURNAL_NEVER), 0);
+	assert_int_equal(say(T + 30, JOURNAL_SAID, 1), 0); /* a later one */
+	(void)drained_until(T + 40, &now_ms);
+	assert_int_equal(gtm_admin_force(admin, now_ms), GTM_FORCED_UP);
+	assert_int_equal(admin->held, 1);
+	assert_int_equal(say(T + 50, JOURNAL_HELD, 0), 0);
+	(void)drained_until(T + 60, &now_ms);
+	assert_int_equal(admin->held, 0);
+}
+
+static void test_measures(void **state)
+{
+	struct journal_record record = {
+		.kind = JOURNAL_MEASURE,
+		.time_ms = T + 10,
+		.measure = { JOURNAL_LOAD, 0, 17, 1000 },
+	};
+	uint64_t now_ms;
+
+	(void)state;
+	epoch(T);
+	assert_int_equal(gtm_history_take(history, &record), 0);
+	(void)drained_until(T + 2010, &now_ms);
+	struct gtm_glance g =
+		gtm_slot_glance(&gtm_stage_world(stage)->admins[0]->load);
+	assert_int_equal(g.state, GTM_UP);
+	assert_int_equal(g.metric, 17);
+	assert_int_equal(now_ms - g.when_ms, 3000);
+	record.measure.number = 1000;
+	assert_int_equal(gtm_history_take(history, &record), -EBADMSG);
+	record.measure.what = 200; /* a later version's */
+	assert_int_equal(gtm_history_take(history, &record), 0);
+}
+
 static void test_drains(void **state)
 {
 	uint64_t now_ms;
@@ -227,7 +284,7 @@ static void test_what_contradicts_itself(void **state)
 			 -EBADMSG);
 	assert_int_equal(take((struct journal_record){ .kind = JOURNAL_DRAIN,
 						       .time_ms = T,
-						       .drain = { 2, 0 } }),
+						       .drain = { 2, 0, 0 } }),
 			 -EBADMSG);
 	assert_int_equal(
 		take((struct journal_record){ .kind = JOURNAL_NAME,
@@ -247,6 +304,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_drains, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_words, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_measures, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_epochs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_clock_put_back, set_up,
 						tear_down),

@@ -232,10 +232,10 @@ static void test_naive(void **unused)
 		/* RFC 7871 7.2.1: all within the scope get the same */
 		struct gtm_client other = any(v6, whole);
 		for (unsigned int bit = 0; bit < scope; bit++) {
-			uint8_t mask = (uint8_t)(0x80u >> bit % 8);
+			unsigned int mask = 0x80u >> bit % 8;
+			unsigned int to = other.address[bit / 8] & ~mask;
 			other.address[bit / 8] =
-				(uint8_t)((other.address[bit / 8] & ~mask) |
-					  (c.address[bit / 8] & mask));
+				(uint8_t)(to | (c.address[bit / 8] & mask));
 		}
 		uint8_t same;
 		float theirs = found_ms(&other, &same);

@@ -27,6 +27,8 @@
 #define CONFIG_NOTIFY_PORT  5399u /* beside named's own port */
 #define CONFIG_METRICS_MAX  16u	  /* addresses to be scraped at */
 #define CONFIG_METRICS_PORT 5398u
+#define CONFIG_GEO_MAX	    8u
+#define CONFIG_PATHS_MAX    8u	       /* ways to one fact in a database */
 #define CONFIG_NONE	    UINT32_MAX /* no service, no POP */
 
 #define CONFIG_JOURNAL_LEAST   (1 << 20) /* octets, if there is one */
@@ -220,6 +222,71 @@ struct config_domain {
 	unsigned long line;
 };
 
+/* In the order of the names; 0 is none. */
+enum config_continent {
+	CONFIG_NO_CONTINENT,
+	CONFIG_AF,
+	CONFIG_AN,
+	CONFIG_AS,
+	CONFIG_EU,
+	CONFIG_NA,
+	CONFIG_OC,
+	CONFIG_SA,
+	CONFIG_CONTINENTS,
+};
+extern const char *const config_continent_names[CONFIG_CONTINENTS + 1];
+
+/* Addresses that begin alike; the bits behind are 0. */
+struct config_prefix {
+	uint8_t address[16];
+	uint8_t bits; /* 0..32, 0..128 */
+	bool v6;
+};
+
+/* Where databases have a fact: keys, with '/' between them. */
+struct config_paths {
+	size_t n; /* 1..CONFIG_PATHS_MAX; the first that is there counts */
+	const char *const *path;
+};
+
+/* Databases of addresses, in MaxMind's format. */
+struct config_geo {
+	size_t n_databases;
+	const char *const *databases; /* of two that know, the first counts */
+	struct config_paths country, continent, as, location;
+};
+
+struct config_pop_ms {
+	uint32_t pop; /* index */
+	float ms;
+};
+
+struct config_server_weight {
+	uint32_t server; /* index */
+	uint32_t weight; /* 0: gets nothing */
+};
+
+/* Clients, and what holds for them. */
+struct config_clients {
+	const char *id;
+	size_t n_prefixes;
+	const struct config_prefix *prefixes;
+	size_t n_countries;
+	const uint16_t *countries; /* "DE": 'D' << 8 | 'E' */
+	uint8_t continents;	   /* bits, 1 << enum config_continent */
+	size_t n_as;
+	const uint32_t *as;
+	bool located;
+	double latitude, longitude;
+	size_t n_latency;
+	const struct config_pop_ms *latency;
+	size_t n_weights;
+	const struct config_server_weight *weights; /* sorted by server */
+	size_t n_pops;
+	const uint32_t *pops; /* indices, the preferred first */
+	unsigned long line;
+};
+
 struct config {
 	char *file;	 /* as given to config_load() */
 	uint64_t serial; /* the document's own "serial" */
@@ -254,6 +321,9 @@ struct config {
 	const struct config_hostname *hostnames; /* in the file's order */
 	size_t n_domains;
 	const struct config_domain *domains; /* in the file's order */
+	struct config_geo geo;
+	size_t n_clients;
+	const struct config_clients *clients; /* in the file's order */
 	void *arena; /* internal: owns every string above */
 };
 
@@ -284,3 +354,16 @@ bool config_origins_equal(const struct config_zone *a,
  * -EINVAL, leaving '*address' as it was.
  */
 int config_address_parse(struct slice text, struct sockaddr_storage *address);
+
+/*
+ * Reads "192.0.2.0/24", "2001:db8::/32" or an address, which is a prefix of all
+ * its bits.  Returns 0; -EINVAL: it is none; or -ERANGE: it has bits behind its
+ * length.
+ */
+int config_prefix_parse(struct slice text, struct config_prefix *prefix);
+
+/*
+ * True if both say the same of who a client is: databases, and rules that find
+ * it.  What holds for a client may differ.
+ */
+bool config_clients_equal(const struct config *a, const struct config *b);

@@ -21,6 +21,7 @@ struct config_builder {
 	struct config_name *zone_names;
 	size_t n_zone_names;
 	struct config_traffic traffic;
+	struct config_client_rules clients;
 	/* the blocks that ended last */
 	struct draft drafts[CONFIG_ORIGINS_MAX];
 	size_t n_drafts;
@@ -287,11 +288,13 @@ static int root_built(struct config_check *c, const struct config_value *v,
 	config_leave(c);
 	config_traffic_end(c, &b->traffic, b->zone_names, b->n_zone_names,
 			   config->feed_interval_ms);
+	config_clients_end(c, &b->clients);
 
 	config->serial = (uint64_t)v[ROOT_SERIAL].n;
 	if (!clean || c->rc != 0)
 		return c->rc;
 	config_traffic_keep(c, &b->traffic, config);
+	config_clients_keep(&b->clients, config);
 	return c->rc != 0 ? c->rc : socket_keep(c);
 }
 
@@ -339,7 +342,8 @@ void config_built(struct config_check *c, enum schema_block_id id,
 {
 	struct config_builder *b = c->builder;
 
-	if (config_traffic_built(c, &b->traffic, id, node, v, clean))
+	if (config_traffic_built(c, &b->traffic, id, node, v, clean) ||
+	    config_clients_built(c, &b->clients, id, node, v, clean))
 		return;
 	switch (id) {
 	case SCHEMA_ROOT:
@@ -416,6 +420,8 @@ int config_builder_new(const char *file, const struct jsontext *json,
 		config_arena_alloc(&b->arena, n_zones * sizeof(*b->zones) + 1);
 	b->zone_names = calloc(n_zones + 1, sizeof(*b->zone_names));
 	int rc = config_traffic_init(&b->traffic, &b->arena, json);
+	if (rc == 0)
+		rc = config_clients_init(&b->clients, &b->arena, json);
 	char *name = config_arena_text(&b->arena, slice_of(file));
 	if (b->config == NULL || b->zones == NULL || b->zone_names == NULL ||
 	    name == NULL || rc != 0) {
@@ -453,6 +459,7 @@ void config_builder_free(struct config_builder *b)
 	free(b->config);
 	free(b->zone_names);
 	config_traffic_fini(&b->traffic);
+	config_clients_fini(&b->clients);
 	free(b);
 }
 

@@ -73,7 +73,8 @@ static void check_unique(struct config_check *c, uint32_t node,
 		refs[used++] = (struct config_ref){
 			{ json_object_get_string(e),
 			  (size_t)json_object_get_string_len(e) },
-			i
+			i,
+			0
 		};
 	}
 	qsort(refs, used, sizeof(*refs), config_ref_compare);
@@ -182,6 +183,54 @@ static void check_map(struct config_check *c, const struct schema_item *map,
 	}
 }
 
+/* The members are kept as elements of a list are; each has its own node. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the schema is */
+static void check_values(struct config_check *c, const struct schema_item *map,
+			 uint32_t node, struct config_value *out)
+{
+	const struct jsontext_node *nodes = c->json->nodes;
+	const struct schema_item name = { .type = map->named };
+	char range[CONFIG_SHOW_MAX];
+
+	if (nodes[node].n > (uint64_t)map->max) {
+		config_find(c, node, "%" PRIu32 " members, want %s",
+			    nodes[node].n,
+			    config_range_print(map, range, sizeof(range)));
+		return;
+	}
+	if (!elements_room(c, nodes[node].n))
+		return;
+	out->first = c->n_elements;
+	for (uint32_t i = nodes[node].first; i != 0; i = nodes[i].next) {
+		struct json_object *member;
+		check_duplicate(c, i);
+		if (nodes[i].shadowed != 0)
+			continue;
+		config_enter(c, nodes[i].key, 0);
+		if (config_name_check(c, &name, i) &&
+		    json_parse(c, i, &member)) {
+			check_item(c, map->item, i, member,
+				   &c->elements[c->n_elements++]);
+			json_object_put(member);
+		}
+		config_leave(c);
+	}
+	out->count = c->n_elements - out->first;
+}
+
+/* A string where a list of them may be. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the schema is */
+static void check_single(struct config_check *c, const struct schema_item *list,
+			 uint32_t node, struct json_object *value,
+			 struct config_value *out)
+{
+	if (!elements_room(c, 1))
+		return;
+	out->first = c->n_elements++;
+	out->count = 1;
+	check_item(c, list->item, node, value, &c->elements[out->first]);
+}
+
 /*
  * jsontext and json-c have read the same text.  Should they ever disagree,
  * the value is refused: nothing below could trust either.
@@ -227,10 +276,14 @@ static void check_item(struct config_check *c, const struct schema_item *item,
 	}
 
 	size_t before = c->found.total;
-	if (kind != wanted)
+	if (item->single && kind == JSONTEXT_STRING)
+		check_single(c, item, node, value, out);
+	else if (kind != wanted)
 		config_want(c, item, node);
 	else if (item->type == SCHEMA_LIST)
 		check_list(c, item, node, value, out);
+	else if (item->type == SCHEMA_MAP && item->item != NULL)
+		check_values(c, item, node, out);
 	else if (item->type == SCHEMA_MAP)
 		check_map(c, item, node);
 	else
@@ -338,9 +391,12 @@ static void refs_add(const struct jsontext *json, uint32_t node,
 		return;
 	for (uint32_t i = json->nodes[node].first; i != 0;
 	     i = json->nodes[i].next)
-		if (json->nodes[i].shadowed == 0)
-			refs->all[refs->n++] =
-				(struct config_ref){ json->nodes[i].key, i };
+		if (json->nodes[i].shadowed == 0) {
+			refs->all[refs->n] =
+				(struct config_ref){ json->nodes[i].key, i,
+						     (uint32_t)refs->n };
+			refs->n++;
+		}
 }
 
 /* Calls refs_add() for the servers of every POP. */
@@ -364,6 +420,7 @@ static int refs_collect(struct config_check *c)
 	uint32_t services = jsontext_member(json, 0, "services");
 	uint32_t pops = jsontext_member(json, 0, "pops");
 	size_t room = 1;
+	size_t n_pops = pops != 0 ? json->nodes[pops].n : 0;
 
 	if (services != 0)
 		room += json->nodes[services].n;
@@ -375,16 +432,21 @@ static int refs_collect(struct config_check *c)
 		}
 	c->services.all = calloc(room, sizeof(*c->services.all));
 	c->servers.all = calloc(room, sizeof(*c->servers.all));
-	if (c->services.all == NULL || c->servers.all == NULL)
+	c->pops.all = calloc(n_pops + 1, sizeof(*c->pops.all));
+	if (c->services.all == NULL || c->servers.all == NULL ||
+	    c->pops.all == NULL)
 		return -ENOMEM;
 	if (services != 0)
 		refs_add(json, services, &c->services);
-	if (pops != 0)
+	if (pops != 0) {
+		refs_add(json, pops, &c->pops);
 		servers_add(json, pops, &c->servers);
+	}
 	qsort(c->services.all, c->services.n, sizeof(*c->services.all),
 	      config_ref_compare);
 	qsort(c->servers.all, c->servers.n, sizeof(*c->servers.all),
 	      config_ref_compare);
+	qsort(c->pops.all, c->pops.n, sizeof(*c->pops.all), config_ref_compare);
 	return 0;
 }
 
@@ -409,5 +471,6 @@ void config_check_all(struct config_check *c)
 	json_tokener_free(c->tokener);
 	free(c->services.all);
 	free(c->servers.all);
+	free(c->pops.all);
 	free(c->elements);
 }

@@ -209,7 +209,7 @@ int config_ref_compare(const void *va, const void *vb)
 const struct config_ref *config_ref_first(const struct config_refs *refs,
 					  struct slice name)
 {
-	const struct config_ref want = { name, 0 };
+	const struct config_ref want = { .name = name };
 	size_t low = 0, high = refs->n;
 
 	while (low < high) {

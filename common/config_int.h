@@ -4,8 +4,8 @@
  * config_int - what the parts of config share: config.c (files, life),
  * config_check.c (walks the document along the schema), config_value.c (one
  * value), config_find.c (findings and paths), config_build.c and
- * config_traffic.c (make the struct config, and check what concerns several
- * values).
+ * config_traffic.c and config_clients.c (make the struct config, and check what
+ * concerns several values).
  *
  * The text is read twice: by jsontext, whole, for lines and duplicates, and by
  * json-c, for values: one block of the document, or one member of a map, at a
@@ -32,7 +32,8 @@ struct config_value {
 	uint32_t node;	     /* where; only if given */
 	int64_t n;	     /* INTEGER, DURATION, SIZE, BOOL, WORD */
 	double d;	     /* NUMBER */
-	size_t first, count; /* LIST: its elements in config_check.elements */
+	size_t first, count; /* LIST: its elements in config_check.elements;
+				MAP of values: the same, keys by 'node' */
 	struct slice text;   /* strings: decoded; p NULL: none */
 };
 
@@ -46,6 +47,7 @@ struct config_step {
 struct config_ref {
 	struct slice name;
 	uint32_t node;
+	uint32_t at; /* of POPs: how many are before it in the document */
 };
 
 struct config_refs {
@@ -70,7 +72,7 @@ struct config_check {
 	struct config_found found;
 	struct config_step path[JSONTEXT_DEPTH_MAX];
 	size_t depth;
-	struct config_refs servers, services;
+	struct config_refs servers, services, pops;
 	uint32_t guesses; /* names compared, see config_value.c */
 	/* of the lists in the blocks that we are in */
 	struct config_value *elements;
@@ -217,6 +219,28 @@ void config_traffic_end(struct config_check *c, struct config_traffic *t,
 			uint32_t feed_interval_ms);
 void config_traffic_keep(struct config_check *c, struct config_traffic *t,
 			 struct config *config);
+
+/* config_clients.c: databases, and what is known of clients */
+struct config_claim;
+struct config_client_rules {
+	struct config_arena **arena; /* the config's */
+	struct config_clients *clients;
+	size_t n_clients; /* good ones so far */
+	struct config_geo geo;
+	struct config_claim *claims; /* what clients are found by */
+	size_t n_claims, claims_max;
+};
+
+/* As those of config_traffic. */
+int config_clients_init(struct config_client_rules *r,
+			struct config_arena **arena,
+			const struct jsontext *json);
+void config_clients_fini(struct config_client_rules *r);
+bool config_clients_built(struct config_check *c, struct config_client_rules *r,
+			  enum schema_block_id id, uint32_t node,
+			  const struct config_value *v, bool clean);
+void config_clients_end(struct config_check *c, struct config_client_rules *r);
+void config_clients_keep(struct config_client_rules *r, struct config *config);
 
 /* Shared by the two builders: notes a name for the search for overlaps. */
 int config_name_keep(struct config_arena **scratch, struct config_name *names,

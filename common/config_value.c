@@ -319,6 +319,64 @@ static bool check_address(struct config_check *c, uint32_t node,
 	return true;
 }
 
+int config_prefix_parse(struct slice text, struct config_prefix *prefix)
+{
+	const char *slash = text.n > 0 ? memchr(text.p, '/', text.n) : NULL;
+	size_t n = slash != NULL ? (size_t)(slash - text.p) : text.n;
+	struct sockaddr_storage ss;
+	const struct sockaddr_in *in = (const void *)&ss;
+	const struct sockaddr_in6 *in6 = (const void *)&ss;
+	struct config_prefix made = { 0 };
+	unsigned int bits = 0, size;
+
+	if (config_address_parse((struct slice){ text.p, n }, &ss) != 0)
+		return -EINVAL;
+	made.v6 = ss.ss_family == AF_INET6;
+	size = made.v6 ? 128 : 32;
+	if (made.v6)
+		memcpy(made.address, &in6->sin6_addr, 16);
+	else
+		memcpy(made.address, &in->sin_addr, 4);
+	if (slash == NULL)
+		bits = size;
+	else if (text.n - n < 2 || text.n - n > 4)
+		return -EINVAL;
+	for (size_t i = n + 1; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return -EINVAL;
+		bits = bits * 10 + (unsigned int)(text.p[i] - '0');
+	}
+	if (bits > size)
+		return -EINVAL;
+	made.bits = (uint8_t)bits;
+	for (unsigned int i = bits; i < size; i++)
+		if ((made.address[i / 8] & (0x80u >> i % 8)) != 0)
+			return -ERANGE;
+	*prefix = made;
+	return 0;
+}
+
+static bool check_prefix(struct config_check *c, uint32_t node,
+			 struct slice text)
+{
+	struct config_prefix prefix;
+	char shown[CONFIG_SHOW_MAX];
+	int rc = config_prefix_parse(text, &prefix);
+
+	if (rc == -ERANGE)
+		config_find(c, node, "%s has bits set behind its length",
+			    config_quote(text, shown));
+	else if (rc != 0)
+		not_text(c, node, text, "an IPv4 or IPv6 prefix");
+	return rc == 0;
+}
+
+static bool is_country(struct slice text)
+{
+	return text.n == 2 && text.p[0] >= 'A' && text.p[0] <= 'Z' &&
+	       text.p[1] >= 'A' && text.p[1] <= 'Z';
+}
+
 /* A name that must be among 'known'. */
 static bool check_ref(struct config_check *c, const struct config_refs *known,
 		      uint32_t node, struct slice text, const char *what)
@@ -360,6 +418,15 @@ static bool check_string(struct config_check *c, const struct schema_item *item,
 		return check_ref(c, &c->servers, node, text, "server");
 	case SCHEMA_SERVICE:
 		return check_ref(c, &c->services, node, text, "service");
+	case SCHEMA_POP_NAME:
+		return check_ref(c, &c->pops, node, text, "POP");
+	case SCHEMA_PREFIX:
+		return check_prefix(c, node, text);
+	case SCHEMA_COUNTRY:
+		if (is_country(text))
+			return true;
+		not_text(c, node, text, "a country: two capital letters");
+		return false;
 	case SCHEMA_ID:
 		if (is_id(text))
 			return true;

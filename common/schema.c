@@ -43,6 +43,11 @@
 	{                                                                      \
 		.type = SCHEMA_MAP, .named = (kind), .block = &(b), .max = (n) \
 	}
+#define VALUES(kind, what, n)                                                  \
+	{                                                                      \
+		.type = SCHEMA_MAP, .named = (kind), .item = &(what),          \
+		.max = (n)                                                     \
+	}
 #define LIST(what, a, b)                                                       \
 	{                                                                      \
 		.type = SCHEMA_LIST, .item = &(what), .min = (a), .max = (b)   \
@@ -84,6 +89,18 @@ static const struct schema_item dname = ONE(SCHEMA_DNAME);
 static const struct schema_item server_ref = ONE(SCHEMA_SERVER);
 static const struct schema_item service_ref = ONE(SCHEMA_SERVICE);
 static const struct schema_item window = TEXT(1, 64);
+static const struct schema_item pop_ref = ONE(SCHEMA_POP_NAME);
+static const struct schema_item prefix = ONE(SCHEMA_PREFIX);
+static const struct schema_item country = ONE(SCHEMA_COUNTRY);
+static const struct schema_item continent =
+	WORDS(config_continent_names + CONFIG_AF);
+static const struct schema_item as_number = INTEGER(1, 4294967294);
+static const struct schema_item latency = NUMBER(0, 10000);
+static const struct schema_item weight = INTEGER(0, 10000);
+static const struct schema_item key_path = TEXT(1, 255);
+static const struct schema_item file = { .type = SCHEMA_PATH,
+					 .min = 1,
+					 .max = 1024 };
 static const struct schema_item degrees[] = { NUMBER(-90, 90),
 					      NUMBER(-180, 180) };
 
@@ -683,6 +700,72 @@ static const struct schema_key max_age_keys[] = {
 };
 static const struct schema_block max_age = { SCHEMA_MAX_AGE,
 					     KEYS(max_age_keys) };
+#define PATHS                                                                  \
+	{                                                                      \
+		.type = SCHEMA_LIST, .unique = true, .single = true,           \
+		.item = &key_path, .min = 1, .max = CONFIG_PATHS_MAX           \
+	}
+static const struct schema_key geo_keys[] = {
+	[GEO_DATABASES] = { .name = "databases",
+			    .about = "Files in MaxMind's format; of two that "
+				     "know, the first counts",
+			    .is = SET(file, 1, CONFIG_GEO_MAX),
+			    .required = true },
+	[GEO_COUNTRY] = { .name = "country",
+			  .about = "Where a record has the country's code: "
+				   "keys, with '/' between them; without it, "
+				   "where MaxMind's and flat ones have it",
+			  .is = PATHS },
+	[GEO_CONTINENT] = { .name = "continent",
+			    .about = "The same for the continent's code; where "
+				     "there is none, it is the country's",
+			    .is = PATHS },
+	[GEO_AS] = { .name = "asn",
+		     .about = "The same for the number of the autonomous "
+			      "system",
+		     .is = PATHS },
+	[GEO_LOCATION] = { .name = "location",
+			   .about = "The same for what holds latitude and "
+				    "longitude; \".\": the record itself",
+			   .is = PATHS },
+};
+static const struct schema_block geo = { SCHEMA_GEO, KEYS(geo_keys) };
+
+static const struct schema_key clients_keys[] = {
+	[CLIENTS_PREFIXES] = { .name = "prefixes",
+			       .about = "Their addresses, or their resolvers'",
+			       .is = LIST(prefix, 1, 1000000) },
+	[CLIENTS_COUNTRIES] = { .name = "countries",
+				.about = "Their countries (ISO 3166)",
+				.is = LIST(country, 1, 1000) },
+	[CLIENTS_CONTINENTS] = { .name = "continents",
+				 .about = "Their continents",
+				 .is = LIST(continent, 1, 7) },
+	[CLIENTS_AS] = { .name = "as",
+			 .about = "Their autonomous systems",
+			 .is = LIST(as_number, 1, 100000) },
+	[CLIENTS_LOCATION] = { .name = "location",
+			       .about = "Where they are, whatever a database "
+					"says",
+			       .is = { .type = SCHEMA_LIST,
+				       .tuple = true,
+				       .item = degrees,
+				       .min = 2,
+				       .max = 2 } },
+	[CLIENTS_LATENCY] = { .name = "latency",
+			      .about = "Their round trip to POPs, in "
+				       "milliseconds",
+			      .is = VALUES(SCHEMA_POP_NAME, latency, 10000) },
+	[CLIENTS_WEIGHTS] = { .name = "weights",
+			      .about = "Weights of servers for them, instead "
+				       "of the servers' own",
+			      .is = VALUES(SCHEMA_SERVER, weight, 100000) },
+	[CLIENTS_POPS] = { .name = "pops",
+			   .about = "The POPs that they prefer, in this order",
+			   .is = SET(pop_ref, 1, 1024) },
+};
+static const struct schema_block clients = { SCHEMA_CLIENTS,
+					     KEYS(clients_keys) };
 
 static const struct schema_key root_keys[] = {
 	[ROOT_VERSION] = { .name = "version",
@@ -741,5 +824,12 @@ static const struct schema_key root_keys[] = {
 			   .about = "How long values that probes measure hold; "
 				    "older ones are unknown",
 			   .is = BLOCK(max_age) },
+	[ROOT_GEO] = { .name = "geo",
+		       .about = "Databases that say where clients are",
+		       .is = BLOCK(geo) },
+	[ROOT_CLIENTS] = { .name = "clients",
+			   .about = "What is known of clients, by a label of "
+				    "yours",
+			   .is = MAP(SCHEMA_ID, clients, 100000) },
 };
 const struct schema_block schema_root = { SCHEMA_ROOT, KEYS(root_keys) };

@@ -16,7 +16,8 @@
 
 enum schema_type {
 	SCHEMA_BLOCK,	 /* an object as 'block' says */
-	SCHEMA_MAP,	 /* an object: names of type 'named' to 'block's */
+	SCHEMA_MAP,	 /* an object: names of type 'named' to 'block's, or to
+			    'item's, which are numbers */
 	SCHEMA_LIST,	 /* an array of min..max times 'item' */
 	SCHEMA_WORD,	 /* one of 'words' */
 	SCHEMA_TEXT,	 /* a string of min..max octets */
@@ -28,6 +29,9 @@ enum schema_type {
 	SCHEMA_LISTEN,	 /* the same, or all of this machine's */
 	SCHEMA_SERVER,	 /* the name of a server of some POP */
 	SCHEMA_SERVICE,	 /* the name of a service */
+	SCHEMA_POP_NAME, /* the name of a POP */
+	SCHEMA_PREFIX,	 /* an IPv4 or IPv6 prefix */
+	SCHEMA_COUNTRY,	 /* two capital letters (ISO 3166) */
 	SCHEMA_BOOL,	 /* true or false */
 	SCHEMA_INTEGER,	 /* min..max */
 	SCHEMA_NUMBER,	 /* min..max, perhaps with a fraction */
@@ -43,6 +47,7 @@ struct schema_item {
 	enum schema_type named; /* MAP */
 	bool unique;		/* LIST: no element twice */
 	bool tuple;		/* LIST: of item[0], item[1], ... */
+	bool single;		/* LIST of strings: one may stand alone */
 	uint32_t step;		/* DURATION */
 	int64_t min, max;
 	const char *const *words; /* NULL-terminated */
@@ -83,6 +88,8 @@ enum schema_block_id {
 	SCHEMA_WEIGH,
 	SCHEMA_DOMAIN,
 	SCHEMA_MAX_AGE,
+	SCHEMA_GEO,
+	SCHEMA_CLIENTS,
 };
 
 struct schema_block {
@@ -107,7 +114,9 @@ enum {
 	ROOT_POPS,
 	ROOT_HOSTNAMES,
 	ROOT_DOMAINS,
-	ROOT_MAX_AGE
+	ROOT_MAX_AGE,
+	ROOT_GEO,
+	ROOT_CLIENTS
 };
 enum { CACHE_SIZE, CACHE_STATE_DIRECTORY, CACHE_SNAPSHOT };
 enum { CONTROL_SOCKET };
@@ -170,6 +179,17 @@ enum {
 };
 enum { WEIGH_LATENCY, WEIGH_LOAD, WEIGH_LOSS, WEIGH_BANDWIDTH, WEIGH_UNKNOWN };
 enum { MAX_AGE_LATENCY, MAX_AGE_LOSS, MAX_AGE_BANDWIDTH, MAX_AGE_LOAD };
+enum { GEO_DATABASES, GEO_COUNTRY, GEO_CONTINENT, GEO_AS, GEO_LOCATION };
+enum {
+	CLIENTS_PREFIXES,
+	CLIENTS_COUNTRIES,
+	CLIENTS_CONTINENTS,
+	CLIENTS_AS,
+	CLIENTS_LOCATION,
+	CLIENTS_LATENCY,
+	CLIENTS_WEIGHTS,
+	CLIENTS_POPS
+};
 enum { DOMAIN_NS, DOMAIN_CONTACT, DOMAIN_TTL, DOMAIN_NEGATIVE_TTL };
 enum {
 	HOSTNAME_SERVICE,

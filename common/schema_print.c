@@ -134,6 +134,22 @@ static struct json_object *print_address(struct print *p)
 	return made;
 }
 
+/* A list, or an element alone. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the schema is */
+static struct json_object *print_single(struct print *p,
+					const struct schema_item *list)
+{
+	struct schema_item plain = *list;
+	struct json_object *made = json_object_new_object();
+	struct json_object *ways = json_object_new_array();
+
+	plain.single = false;
+	push(p, ways, print_item(p, list->item));
+	push(p, ways, print_item(p, &plain));
+	put(p, made, "anyOf", ways);
+	return made;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the schema is */
 static struct json_object *print_list(struct print *p,
 				      const struct schema_item *list)
@@ -169,7 +185,8 @@ static struct json_object *print_map(struct print *p,
 
 	put_int(p, made, "maxProperties", map->max);
 	put(p, made, "propertyNames", print_item(p, &name));
-	put(p, made, "additionalProperties", print_item(p, &block));
+	put(p, made, "additionalProperties",
+	    print_item(p, map->item != NULL ? map->item : &block));
 	return made;
 }
 
@@ -231,7 +248,8 @@ static struct json_object *print_item(struct print *p,
 	case SCHEMA_MAP:
 		return print_map(p, item);
 	case SCHEMA_LIST:
-		return print_list(p, item);
+		return item->single ? print_single(p, item)
+				    : print_list(p, item);
 	case SCHEMA_WORD:
 		return print_word(p, item);
 	case SCHEMA_TEXT:
@@ -247,7 +265,12 @@ static struct json_object *print_item(struct print *p,
 	case SCHEMA_ID:
 	case SCHEMA_SERVER:
 	case SCHEMA_SERVICE:
+	case SCHEMA_POP_NAME:
 		return new_string(p, "^[A-Za-z0-9._-]+$", 1, 63);
+	case SCHEMA_PREFIX:
+		return new_string(p, "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$", 2, 49);
+	case SCHEMA_COUNTRY:
+		return new_string(p, "^[A-Z]{2}$", 2, 2);
 	case SCHEMA_BOOL:
 		return new_type(p, "boolean");
 	case SCHEMA_INTEGER:

@@ -28,13 +28,14 @@ const char *const gtm_verdict_names[GTM_VERDICTS] = {
 	[GTM_KEPT] = "client has another",
 	[GTM_HELD] = "held",
 	[GTM_NEED_DOWN] = "what it needs is down",
+	[GTM_UNPREFERRED] = "another POP preferred",
 };
 
-const char *const gtm_source_names[GTM_SOURCES] = {
-	[GTM_SOURCE_NONE] = "unknown",
-	[GTM_SOURCE_MEASURED] = "measured",
-	[GTM_SOURCE_STATIC] = "configured",
-	[GTM_SOURCE_GUESSED] = "guessed",
+const char *const gtm_basis_names[GTM_BASES] = {
+	[GTM_BASIS_NONE] = "unknown",
+	[GTM_BASIS_MEASURED] = "measured",
+	[GTM_BASIS_STATIC] = "configured",
+	[GTM_BASIS_GUESSED] = "guessed",
 };
 
 const char *const gtm_class_names[GTM_CLASSES] = {
@@ -65,7 +66,7 @@ enum gtm_class decide_class_odd(const struct decide_work *w,
 	const struct gtm_admin *admin = candidate->admin;
 	const uint64_t now_ms = w->q->now_ms;
 
-	if (candidate->weight == 0 ||
+	if (decide_own_weight(w, candidate) == 0 ||
 	    atomic_load_explicit(&admin->drained_until_ms,
 				 memory_order_relaxed) > now_ms)
 		return GTM_C_OUT;
@@ -92,10 +93,11 @@ static void seen_weigh(const struct decide_work *w, struct seen *seen,
 		       uint32_t to)
 {
 	for (uint32_t i = w->from; i < to; i++) {
+		uint32_t weight = decide_own_weight(w, &w->candidate[i]);
 		if (w->class[i] <= GTM_C_NEW)
-			seen->up += w->candidate[i].weight;
+			seen->up += weight;
 		if (w->class[i] != GTM_C_OUT)
-			seen->all += w->candidate[i].weight;
+			seen->all += weight;
 	}
 }
 
@@ -219,7 +221,7 @@ static bool last_down(const struct gtm_candidate *candidate)
 /* In which order "fail": "open" takes candidates: all of the least rank. */
 static unsigned int open_rank(const struct decide_work *w, uint32_t i)
 {
-	if (w->candidate[i].weight == 0)
+	if (decide_own_weight(w, &w->candidate[i]) == 0)
 		return 3;
 	/* NOLINTNEXTLINE(clang-analyzer-core.*): all have a class here */
 	if (w->class[i] == GTM_C_OUT)
@@ -367,6 +369,14 @@ static void keep_by_hash(struct decide_work *w)
 			    : decide_name_hash(&config->name);
 }
 
+/* What the configuration says of clients like this one. */
+static void rule_find(struct decide_work *w)
+{
+	decide_near_place(&w->near, w->host->world);
+	if (w->near.rule != NULL && w->near.rule->n_weights > 0)
+		w->weights = w->near.rule;
+}
+
 void gtm_decide(const struct gtm_host *host, const struct gtm_question *q,
 		struct gtm_answer *answer, struct gtm_trace *trace)
 {
@@ -383,16 +393,20 @@ void gtm_decide(const struct gtm_host *host, const struct gtm_question *q,
 				 .metric = metric,
 				 .pool = { NULL, at, 0 },
 				 .rest = rest,
-				 .cost = cost };
+				 .cost = cost,
+				 .preferred = CONFIG_NONE };
 
-	pool_find(&w, host);
 	decide_near_init(&w.near, q);
+	if (host->ruled)
+		rule_find(&w);
+	pool_find(&w, host);
 	keep_by_hash(&w);
 	w.ranks = trace != NULL || w.host->config->answers > 1;
-	if (w.rule == GTM_RULE_UP) {
+	if (w.rule == GTM_RULE_UP)
 		decide_load(&w);
-		decide_cost(&w);
-	}
+	if (w.near.rule != NULL)
+		decide_prefer(&w);
+	decide_cost(&w);
 	if (trace != NULL)
 		decide_trace(&w, trace);
 
@@ -407,7 +421,7 @@ void gtm_decide(const struct gtm_host *host, const struct gtm_question *q,
 		answer->tier = w.candidate[w.pool.at[0]].tier;
 		decide_draw(&w, answer);
 	}
-	answer->scope = w.scope;
+	answer->scope = w.near.scope > w.scope ? w.near.scope : w.scope;
 	answer->outcome = outcome_of(&w, answer);
 	answer->ttl_s = decide_ttl_s(&w);
 	for (unsigned int k = 0; trace != NULL && k < answer->n; k++)

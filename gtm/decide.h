@@ -39,12 +39,19 @@
  *     those that shed load (between "shed" and the capacity, the more the
  *     nearer to it) or have just come back ("slow-start") are left out at
  *     random, so that they get less than their share.
- *  6. Cost, by "weigh": latency to the client, load, loss and bandwidth of the
+ *  6. A client for whose kind the configuration prefers POPs gets those of the
+ *     first of these that has any left; of the others if none has.  (Weights
+ *     that it gives for its kind hold instead of the servers' own, in all of
+ *     these rules.)
+ *  7. Cost, by "weigh": latency to the client (as the configuration says for
+ *     its kind; else as measured; else by the distance between where both are),
+ *     load, loss and bandwidth of the
  *     POP; each kind that is known of nobody is left out of account; one that
  *     is unknown of some counts for them as "unknown" says.  Those stay that
  *     cost no more than the least and "tolerance" (or, where latency counts,
- *     GTM_SLACK_MS); for one answer in "explore", twice that.
- *  7. Choice among those that are left: servers in proportion to weight (that
+ *     GTM_SLACK_MS); for one answer in "explore", twice that.  Where nothing is
+ *     UP only latency counts.
+ *  8. Choice among those that are left: servers in proportion to weight (that
  *     of a server is shared by those of its addresses that are left), without
  *     replacement, one address a server before any second one, no address
  *     twice; or, with 'persist' by hash, by weighted rendezvous hashing (Thaler
@@ -53,11 +60,12 @@
  *     those of a server that fails move.  With no more left than 'answers' all
  *     are given, in random order, and then those that cost too much, the
  *     cheapest first.  An alias stands alone.
- *  8. Time to live: "ttl"; with "ttl-min" no longer than the state of the
+ *  9. Time to live: "ttl"; with "ttl-min" no longer than the state of the
  *     candidates looked at is sure to last, see decide_ttl.c.
- *  9. Scope (RFC 7871 section 7.2.1): the bits of the client's address that
- *     mattered: for its latency, and for 'persist' (GTM_PREFIX_V4 or _V6 bits,
- *     or the client's own source prefix if that is shorter); 0 if none did.
+ * 10. Scope (RFC 7871 section 7.2.1): the bits of the client's address that
+ *     mattered: for its latency, for where it is, and for 'persist'
+ * (GTM_PREFIX_V4 or _V6 bits, or the client's own source prefix if that is
+ * shorter); 0 if none did.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -78,6 +86,7 @@ struct gtm_question {
 	uint64_t now_ms;		   /* the slots' clock */
 	uint64_t random;		   /* uniform bits */
 	const struct gtm_persist *persist; /* NULL: no table */
+	const struct gtm_clients *clients; /* NULL: no map */
 };
 
 enum gtm_outcome { GTM_ADDRESSES, GTM_ALIAS, GTM_NODATA, GTM_SERVFAIL };
@@ -120,15 +129,16 @@ enum gtm_verdict {
 	GTM_NOT_TESTED,
 	GTM_DRAINED,
 	GTM_NO_WEIGHT,
-	GTM_LATER_TIER, /* an earlier tier answers */
-	GTM_FULL,	/* at its capacity */
-	GTM_COSTLY,	/* costs more than the tolerance allows */
-	GTM_NOT_ASKED,	/* the policy gives no address, or others */
-	GTM_TOO_FEW,	/* too little of its tier is up */
-	GTM_THINNED,	/* sheds load, or starts slowly: not this time */
-	GTM_KEPT,	/* the client has another one */
-	GTM_HELD,	/* failed, and is to be brought back by hand */
-	GTM_NEED_DOWN,	/* a server that it needs is down */
+	GTM_LATER_TIER,	 /* an earlier tier answers */
+	GTM_FULL,	 /* at its capacity */
+	GTM_COSTLY,	 /* costs more than the tolerance allows */
+	GTM_NOT_ASKED,	 /* the policy gives no address, or others */
+	GTM_TOO_FEW,	 /* too little of its tier is up */
+	GTM_THINNED,	 /* sheds load, or starts slowly: not this time */
+	GTM_KEPT,	 /* the client has another one */
+	GTM_HELD,	 /* failed, and is to be brought back by hand */
+	GTM_NEED_DOWN,	 /* a server that it needs is down */
+	GTM_UNPREFERRED, /* the client's rule prefers another POP */
 	GTM_VERDICTS,
 };
 extern const char *const gtm_verdict_names[GTM_VERDICTS];
@@ -138,14 +148,14 @@ enum gtm_class { GTM_C_UP, GTM_C_NEW, GTM_C_STALE, GTM_C_DOWN, GTM_C_OUT };
 extern const char *const gtm_class_names[GTM_CLASSES];
 
 /* How the latency of a POP is known. */
-enum gtm_source {
-	GTM_SOURCE_NONE,
-	GTM_SOURCE_MEASURED,
-	GTM_SOURCE_STATIC,  /* by the configuration */
-	GTM_SOURCE_GUESSED, /* by where the client and the POP are */
-	GTM_SOURCES,
+enum gtm_basis {
+	GTM_BASIS_NONE,
+	GTM_BASIS_MEASURED,
+	GTM_BASIS_STATIC,  /* by the configuration */
+	GTM_BASIS_GUESSED, /* by where the client and the POP are */
+	GTM_BASES,
 };
-extern const char *const gtm_source_names[GTM_SOURCES];
+extern const char *const gtm_basis_names[GTM_BASES];
 
 /* Filled for every candidate of the family; see gtm_decide(). */
 struct gtm_trace {
@@ -159,7 +169,8 @@ struct gtm_trace {
 		double share; /* of the choice, 0..1: weight over all weights */
 		/* less than 0: unknown, or not compared */
 		float cost, latency_ms, load, loss, bandwidth;
-		enum gtm_source source; /* of the latency */
+		enum gtm_basis basis; /* of the latency */
+		uint32_t weight;      /* for this client */
 	} line[CONFIG_CHOICE_MAX];
 };
 

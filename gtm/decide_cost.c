@@ -164,7 +164,48 @@ void decide_load(struct decide_work *w)
 		thin(w);
 }
 
-/* -- rule 6: cost ----------------------------------------------------------
+/* -- rule 6: POPs that the client's rule prefers --------------------------- */
+
+uint32_t decide_ruled_weight(const struct decide_work *w,
+			     const struct gtm_candidate *candidate)
+{
+	const struct config_server_weight *all = w->weights->weights;
+	size_t from = 0;
+	size_t to = w->weights->n_weights;
+
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+		if (all[mid].server == candidate->server)
+			return all[mid].weight;
+		if (all[mid].server < candidate->server)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return candidate->weight;
+}
+
+/* Leaves in the pool those of the first of its POPs that has any in it. */
+void decide_prefer(struct decide_work *w)
+{
+	const struct config_clients *rule = w->near.rule;
+
+	if (w->kept != 0 || w->pool.n < 2)
+		return;
+	for (size_t i = 0; i < rule->n_pops; i++) {
+		uint32_t n = 0;
+		for (uint32_t k = 0; k < w->pool.n; k++)
+			if (decide_own_pop(w, w->pool.at[k]) == rule->pops[i])
+				w->pool.at[n++] = w->pool.at[k];
+		if (n == 0)
+			continue;
+		w->pool.n = n;
+		w->preferred = rule->pops[i];
+		return;
+	}
+}
+
+/* -- rule 7: cost ----------------------------------------------------------
  */
 
 /* Of values that have an age: those that are younger count. */
@@ -231,11 +272,11 @@ float decide_value(const struct decide_work *w, enum decide_kind kind,
 /* By whatever it is known. */
 static float any_of(struct decide_work *w, enum decide_kind kind, uint32_t i)
 {
-	enum gtm_source source;
+	enum gtm_basis basis;
 
 	if (kind == DECIDE_LATENCY)
-		return decide_near_ms(&w->near, w->host, w->candidate[i].pop,
-				      &source);
+		return decide_near_ms(&w->near, w->host, &w->candidate[i],
+				      &basis);
 	return decide_value(w, kind, i);
 }
 
@@ -269,9 +310,9 @@ static bool add_unknown(struct decide_work *w, enum decide_kind kind,
 	if (known == 0) /* as good as each other */
 		return false;
 	float unknown = most;
-	if (w->host->config->weigh.unknown == CONFIG_UNKNOWN_BEST)
+	if (w->weigh.unknown == CONFIG_UNKNOWN_BEST)
 		unknown = least;
-	if (w->host->config->weigh.unknown == CONFIG_UNKNOWN_MEAN)
+	if (w->weigh.unknown == CONFIG_UNKNOWN_MEAN)
 		unknown = sum / (float)known;
 	for (uint32_t k = 0; k < w->pool.n; k++)
 		w->cost[k] += weight * (value[k] < 0.0f ? unknown : value[k]);
@@ -285,7 +326,7 @@ static bool add_unknown(struct decide_work *w, enum decide_kind kind,
 static bool add_known(struct decide_work *w)
 {
 	const struct config *config = w->host->world->config;
-	const struct config_weigh weigh = w->host->config->weigh;
+	const struct config_weigh weigh = w->weigh;
 	const struct span loss = span_of(w->q->now_ms, config->loss_age_ms);
 	const struct span bandwidth =
 		span_of(w->q->now_ms, config->bandwidth_age_ms);
@@ -303,7 +344,7 @@ static bool add_known(struct decide_work *w)
 	float v = 0.0f;
 	bool all = true;
 
-	if (near && w->near.cells == NULL)
+	if (near && (w->near.cells == NULL || w->near.told))
 		return false;
 	for (uint32_t k = 0; k < n; k++) {
 		const struct gtm_candidate *c = &w->candidate[at[k]];
@@ -339,7 +380,7 @@ static bool add_known(struct decide_work *w)
 /* The same, kind by kind. */
 static void add_all(struct decide_work *w)
 {
-	const struct config_weigh *weigh = &w->host->config->weigh;
+	const struct config_weigh *weigh = &w->weigh;
 	const float weights[DECIDE_KINDS] = { weigh->latency, weigh->load,
 					      weigh->loss, weigh->bandwidth };
 
@@ -396,19 +437,21 @@ static bool explores(const struct decide_work *w)
 
 void decide_cost(struct decide_work *w)
 {
-	const struct config_weigh *weigh = &w->host->config->weigh;
+	struct config_weigh *weigh = &w->weigh;
 
-	if (w->pool.n < 2 || w->kept != 0 ||
-	    weigh->latency + weigh->load + weigh->loss + weigh->bandwidth <=
-		    0.0f)
+	if (w->pool.n < 2 || w->kept != 0)
+		return;
+	w->weigh = w->host->config->weigh;
+	if (w->rule != GTM_RULE_UP) /* how they are does not count */
+		weigh->load = weigh->loss = weigh->bandwidth = 0.0f;
+	if (weigh->latency + weigh->load + weigh->loss + weigh->bandwidth <=
+	    0.0f)
 		return;
 	if (weigh->latency > 0.0f)
 		decide_near_look(&w->near, w->host->world);
 	w->costed = add_known(w);
 	if (!w->costed)
 		add_all(w);
-	if (w->near.scope > w->scope)
-		w->scope = w->near.scope;
 	if (!w->costed)
 		return;
 	w->explored = explores(w);

@@ -18,6 +18,7 @@ struct group {
  * first may still have addresses.
  */
 struct draw {
+	const struct decide_work *work;
 	struct decide_pool *pool;
 	uint64_t random; /* state of splitmix64 (Steele, Lea, Flood 2014) */
 	uint64_t client; /* hash of the prefix, if 'persist' */
@@ -99,7 +100,7 @@ static void groups_make(struct draw *d)
 			&pool->candidate[pool->at[i]];
 		struct group *group = &d->group[d->all++];
 		next = decide_run(pool, i);
-		group->weight = decide_weight(candidate);
+		group->weight = decide_weight(d->work, candidate);
 		group->from = (uint16_t)i;
 		group->n = (uint16_t)(next - i);
 		d->weight += group->weight;
@@ -206,11 +207,12 @@ static bool drawn_before(const struct decide_pool *pool,
 }
 
 /* The same as below for a single address by weight, the usual case. */
-static uint32_t draw_single(const struct decide_pool *pool, uint64_t random)
+static uint32_t draw_single(const struct decide_work *w)
 {
+	const struct decide_pool *pool = &w->pool;
 	const struct gtm_candidate *candidate = pool->candidate;
 	const uint32_t *at = pool->at;
-	struct draw d = { .random = random };
+	struct draw d = { .random = w->q->random };
 	uint32_t server = CONFIG_NONE;
 	uint64_t total = 0;
 	uint32_t from = 0;
@@ -219,7 +221,7 @@ static uint32_t draw_single(const struct decide_pool *pool, uint64_t random)
 	for (uint32_t k = 0; k < pool->n; k++) {
 		const struct gtm_candidate *c = &candidate[at[k]];
 		if (c->server != server)
-			total += decide_weight(c);
+			total += decide_weight(w, c);
 		server = c->server;
 	}
 	/* Now from..to - 1 are those of a server. */
@@ -230,7 +232,8 @@ static uint32_t draw_single(const struct decide_pool *pool, uint64_t random)
 		if (c->server == server)
 			continue;
 		if (server != CONFIG_NONE) {
-			uint32_t weight = decide_weight(&candidate[at[from]]);
+			uint32_t weight =
+				decide_weight(w, &candidate[at[from]]);
 			if (point < weight)
 				break;
 			point -= weight;
@@ -302,7 +305,8 @@ static bool take(const struct decide_work *w, struct gtm_answer *answer,
 void decide_draw(struct decide_work *w, struct gtm_answer *answer)
 {
 	struct group group[CONFIG_CHOICE_MAX];
-	struct draw d = { .pool = &w->pool,
+	struct draw d = { .work = w,
+			  .pool = &w->pool,
 			  .random = w->q->random,
 			  .client = w->prefix,
 			  .group = group };
@@ -311,8 +315,7 @@ void decide_draw(struct decide_work *w, struct gtm_answer *answer)
 	d.persist =
 		w->keeps && (w->pool.n > wanted || w->host->config->one_server);
 	if (wanted == 1 && !d.persist) {
-		answer->pick[answer->n++] =
-			(uint16_t)draw_single(&w->pool, w->q->random);
+		answer->pick[answer->n++] = (uint16_t)draw_single(w);
 		return;
 	}
 	if (d.persist && w->prefix_bits > w->scope)

@@ -6,6 +6,7 @@
  * decide_near.c (how far POPs are from a client), decide_draw.c (the choice),
  * decide_trace.c (why), decide_ttl.c (for how long).
  */
+#include "gtm/clients.h"
 #include "gtm/decide.h"
 
 /* Those of the candidates that are left to choose from, in their order. */
@@ -20,7 +21,10 @@ struct decide_near {
 	const struct gtm_question *q;
 	bool looked, unmeasured;
 	bool known;    /* some latency is */
+	bool told;     /* some is said by the rule */
 	uint8_t scope; /* bits of the client's address that mattered */
+	const struct gtm_place *place;	   /* NULL: not looked up, or no map */
+	const struct config_clients *rule; /* of its place; NULL: none */
 	struct gtm_group group;
 	const _Atomic uint32_t *cells; /* of the group; NULL: none */
 	struct gtm_cell_time time;
@@ -44,7 +48,8 @@ struct decide_work {
 	uint32_t n_rest;
 	float *cost; /* of candidates that were in the pool, if 'costed' */
 	float least; /* of these */
-	bool ranks;  /* several are wanted, or a trace: costs are kept */
+	struct config_weigh weigh; /* what makes up the cost */
+	bool ranks; /* several are wanted, or a trace: costs are kept */
 	bool costed;
 	bool explored;	 /* twice the cost was taken, on purpose */
 	bool keeps;	 /* the client keeps its server, by a hash */
@@ -52,6 +57,8 @@ struct decide_work {
 	uint8_t prefix_bits; /* of so many bits; 0: of the hostname */
 	uint32_t kept;	     /* server that a table says it has; 0: none */
 	uint8_t scope;
+	const struct config_clients *weights; /* a rule with weights, or NULL */
+	uint32_t preferred;		      /* POP that is; CONFIG_NONE */
 	struct decide_near near;
 };
 
@@ -66,6 +73,33 @@ static inline uint64_t decide_mix(uint64_t h)
 static inline uint32_t decide_word(const struct gtm_candidate *candidate)
 {
 	return (uint32_t)candidate->key | 1;
+}
+
+/* Of the client's rule, or its own. */
+uint32_t decide_ruled_weight(const struct decide_work *w,
+			     const struct gtm_candidate *candidate);
+
+/* The weight of its server, for this client: 0 is nothing. */
+static inline uint32_t decide_own_weight(const struct decide_work *w,
+					 const struct gtm_candidate *candidate)
+{
+	return w->weights == NULL ? candidate->weight
+				  : decide_ruled_weight(w, candidate);
+}
+
+/* What a server counts for: its weight; as 1 if all in the pool have none. */
+static inline uint32_t decide_weight(const struct decide_work *w,
+				     const struct gtm_candidate *candidate)
+{
+	uint32_t weight = decide_own_weight(w, candidate);
+
+	return weight == 0 ? 1 : weight;
+}
+
+/* The POP of its server, wherever that is measured. */
+static inline uint32_t decide_own_pop(const struct decide_work *w, uint32_t i)
+{
+	return w->host->world->config->servers[w->candidate[i].server].pop;
 }
 
 /* What is not said by its own tests alone: see decide_class(). */
@@ -102,7 +136,7 @@ static inline enum gtm_class decide_class(struct decide_work *w,
 	*glance = (struct gtm_glance){ GTM_UP, 1, 0 };
 	if (candidate->cell != NULL)
 		*glance = gtm_slot_glance(&candidate->cell->slot);
-	if (said != 0 || candidate->odd) {
+	if (said != 0 || candidate->odd || w->weights != NULL) {
 		w->said |= said != 0;
 		return decide_class_odd(w, candidate, glance);
 	}
@@ -144,8 +178,9 @@ static inline bool decide_thin(const struct gtm_candidate *candidate,
 				     memory_order_relaxed) != 0);
 }
 
-/* The rules 4 to 6 of decide.h, on the pool. */
+/* The rules 4 to 7 of decide.h, on the pool. */
 void decide_load(struct decide_work *w);
+void decide_prefer(struct decide_work *w);
 void decide_cost(struct decide_work *w);
 
 static inline void decide_near_init(struct decide_near *near,
@@ -153,6 +188,9 @@ static inline void decide_near_init(struct decide_near *near,
 {
 	*near = (struct decide_near){ .q = q };
 }
+
+/* Finds where the client is, once. */
+void decide_near_place(struct decide_near *near, const struct gtm_world *world);
 
 /* Finds the client's group, once. */
 void decide_near_look(struct decide_near *near, const struct gtm_world *world);
@@ -169,11 +207,13 @@ static inline float decide_near_cell(const struct decide_near *near,
 }
 
 /*
- * The round trip from the client to a POP in milliseconds, and how that is
- * known; less than 0: it is not.
+ * The round trip from the client to a candidate's POP in milliseconds: as the
+ * configuration says; as it was measured; as where both are lets expect.  Less
+ * than 0: unknown.
  */
 float decide_near_ms(struct decide_near *near, const struct gtm_host *host,
-		     uint16_t pop, enum gtm_source *source);
+		     const struct gtm_candidate *candidate,
+		     enum gtm_basis *basis);
 
 /*
  * Draws up to config->answers addresses from a pool of at least one into
@@ -194,9 +234,3 @@ uint64_t decide_prefix_hash(const struct gtm_client *client, unsigned int bits);
 
 /* The first index after 'from' in the pool that is of another server. */
 uint32_t decide_run(const struct decide_pool *pool, uint32_t from);
-
-/* What a server counts for: its weight; as 1 if all in the pool have none. */
-static inline uint32_t decide_weight(const struct gtm_candidate *candidate)
-{
-	return candidate->weight == 0 ? 1 : candidate->weight;
-}

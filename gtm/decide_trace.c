@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "gtm/decide_int.h"
 
-static enum gtm_verdict verdict_out(const struct gtm_candidate *candidate,
-				    uint64_t now_ms)
+static enum gtm_verdict verdict_out(const struct decide_work *w,
+				    const struct gtm_candidate *candidate)
 {
-	if (candidate->weight == 0)
+	uint64_t now_ms = w->q->now_ms;
+
+	if (decide_own_weight(w, candidate) == 0)
 		return GTM_NO_WEIGHT;
 	return atomic_load_explicit(&candidate->admin->drained_until_ms,
 				    memory_order_relaxed) > now_ms
@@ -27,7 +29,7 @@ static enum gtm_verdict verdict_of(const struct decide_work *w, uint32_t i,
 	bool by_tier = w->rule == GTM_RULE_UP || w->rule == GTM_RULE_NEW;
 
 	if (class == GTM_C_OUT)
-		return verdict_out(candidate, w->q->now_ms);
+		return verdict_out(w, candidate);
 	if (!by_tier)
 		return GTM_NOT_ASKED;
 	if (i >= w->to)
@@ -49,8 +51,10 @@ static enum gtm_verdict verdict_of(const struct decide_work *w, uint32_t i,
 	for (uint32_t k = 0; k < w->n_rest; k++)
 		if (w->rest[k] == i)
 			return GTM_COSTLY;
-	if (decide_full(candidate, w->metric[i]))
+	if (w->rule == GTM_RULE_UP && decide_full(candidate, w->metric[i]))
 		return GTM_FULL;
+	if (w->preferred != CONFIG_NONE && decide_own_pop(w, i) != w->preferred)
+		return GTM_UNPREFERRED;
 	return w->kept != 0 ? GTM_KEPT : GTM_THINNED;
 }
 
@@ -73,8 +77,8 @@ static void values_fill(const struct decide_work *w, uint32_t i,
 	struct decide_near near;
 
 	decide_near_init(&near, w->q);
-	line->latency_ms = decide_near_ms(&near, w->host, w->candidate[i].pop,
-					  &line->source);
+	line->latency_ms =
+		decide_near_ms(&near, w->host, &w->candidate[i], &line->basis);
 	line->load = decide_value(w, DECIDE_LOAD, i);
 	line->loss = decide_value(w, DECIDE_LOSS, i);
 	line->bandwidth = decide_value(w, DECIDE_BANDWIDTH, i);
@@ -93,6 +97,7 @@ static void trace_all(struct decide_work *w, struct gtm_trace *trace)
 		line->class = (uint8_t) class;
 		line->metric = glance.metric;
 		line->when_ms = glance.when_ms;
+		line->weight = decide_own_weight(w, &w->candidate[i]);
 		line->share = 0.0;
 		line->cost =
 			w->costed && line_costed(w, i) ? w->cost[i] : -1.0f;
@@ -109,10 +114,10 @@ static void trace_pool(const struct decide_work *w, struct gtm_trace *trace)
 	uint32_t next;
 
 	for (uint32_t i = 0; i < pool->n; i = decide_run(pool, i))
-		total += decide_weight(&w->candidate[pool->at[i]]);
+		total += decide_weight(w, &w->candidate[pool->at[i]]);
 	for (uint32_t i = 0; i < pool->n; i = next) {
 		next = decide_run(pool, i);
-		double share = decide_weight(&w->candidate[pool->at[i]]) /
+		double share = decide_weight(w, &w->candidate[pool->at[i]]) /
 			       total / (next - i);
 		for (uint32_t k = i; k < next; k++) {
 			trace->line[pool->at[k]].verdict = GTM_ELIGIBLE;

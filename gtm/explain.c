@@ -104,9 +104,9 @@ static void add_values(struct json_object *o, const struct gtm_explain *in,
 {
 	const struct config_weigh *weigh = &in->host->config->weigh;
 
-	if (weigh->latency > 0.0f && line->source != GTM_SOURCE_NONE) {
+	if (weigh->latency > 0.0f && line->basis != GTM_BASIS_NONE) {
 		add_known(o, "latency_ms", line->latency_ms);
-		add_text(o, "latency", gtm_source_names[line->source]);
+		add_text(o, "latency", gtm_basis_names[line->basis]);
 	}
 	if (weigh->load > 0.0f)
 		add_known(o, "load", line->load);
@@ -162,7 +162,7 @@ static struct json_object *candidate_json(const struct gtm_explain *in,
 		add_double(o, "age_s", (double)age_ms / 1000);
 	}
 	add_values(o, in, line);
-	add_number(o, "weight", c->weight);
+	add_number(o, "weight", line->weight);
 	add_double(o, "share", line->share);
 	add_text(o, "verdict", gtm_verdict_names[line->verdict]);
 	if (in->counted)

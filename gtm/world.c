@@ -362,6 +362,7 @@ void gtm_world_free(struct gtm_world *world)
 	free(world->pops);
 	gtm_groups_drop(world->groups);
 	free(world->columns);
+	free(world->points);
 	free(world->needs);
 	free(world->hosts);
 	free(world->cells);

@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 #include "common/config.h"
+#include "gtm/clients.h"
 #include "gtm/groups.h"
 #include "gtm/table.h"
 
@@ -145,6 +146,7 @@ struct gtm_host {
 	uint32_t fall_ms, rise_ms; /* the least time to go down, come up */
 	bool thins;   /* some candidate sheds load, or starts slowly */
 	bool aliases; /* all candidates are: it has no other records */
+	bool ruled;   /* rules of clients name its servers, or their POPs */
 	uint32_t n[GTM_FAMILIES];
 	/* by tier, then as in the configuration */
 	struct gtm_candidate *candidate[GTM_FAMILIES];
@@ -163,6 +165,10 @@ struct gtm_world {
 	struct gtm_admin **needs;  /* of all servers, one after another */
 	struct gtm_groups *groups; /* latencies; NULL: there is one POP */
 	uint32_t *columns;	   /* in it, as config->pops */
+	struct gtm_vector *points; /* as config->pops: where they are */
+	bool rules_time;	   /* some rule of clients has latencies */
+	/* of this configuration's rules; NULL: none; the setter's to free */
+	const struct gtm_clients *_Atomic clients;
 };
 
 /*

@@ -626,11 +626,76 @@ static int hosts_make(struct build *b)
 		return -ENOMEM;
 	world->n_hosts = b->config->n_hostnames;
 	for (size_t i = 0; i < world->n_hosts; i++) {
+		world->hosts[i].world = world;
 		int rc = host_make(b, &b->config->hostnames[i],
 				   &world->hosts[i]);
 		if (rc != 0)
 			return rc;
 	}
+	return 0;
+}
+
+/* Where POPs are. */
+static int points_make(struct build *b)
+{
+	const struct config *config = b->config;
+	struct gtm_vector *points = calloc(config->n_pops + 1, sizeof(*points));
+
+	b->world->points = points;
+	if (points == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_pops; i++)
+		if (config->pops[i].located)
+			points[i] = gtm_vector_of(config->pops[i].latitude,
+						  config->pops[i].longitude);
+	return 0;
+}
+
+/* True if a candidate's server is named, or its POP. */
+static bool host_named(const struct gtm_host *host, const bool *servers,
+		       const bool *pops)
+{
+	const struct config *config = host->world->config;
+
+	for (size_t i = 0; i < host->n[GTM_V4] + host->n[GTM_V6]; i++) {
+		uint32_t server = host->candidate[GTM_V4][i].server;
+		if (servers[server] || pops[config->servers[server].pop])
+			return true;
+	}
+	return false;
+}
+
+/* Notes which hostnames rules of clients can change, and how. */
+static int rules_note(struct build *b)
+{
+	const struct config *config = b->config;
+	struct gtm_world *world = b->world;
+	bool *servers = calloc(config->n_servers + 1, sizeof(*servers));
+	bool *pops = calloc(config->n_pops + 1, sizeof(*pops));
+
+	if (servers == NULL || pops == NULL) {
+		free(servers);
+		free(pops);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < config->n_clients; i++) {
+		const struct config_clients *rule = &config->clients[i];
+		world->rules_time |= rule->n_latency > 0;
+		for (size_t k = 0; k < rule->n_weights; k++)
+			servers[rule->weights[k].server] = true;
+		for (size_t k = 0; k < rule->n_pops; k++)
+			pops[rule->pops[k]] = true;
+	}
+	for (size_t i = 0; i < world->n_hosts; i++)
+		world->hosts[i].ruled =
+			host_named(&world->hosts[i], servers, pops);
+	/* So is whoever they stand in for. */
+	for (size_t i = 0; i < world->n_hosts; i++)
+		for (const struct gtm_host *at = world->hosts[i].otherwise;
+		     at != NULL; at = at->otherwise)
+			world->hosts[i].ruled |= at->ruled;
+	free(servers);
+	free(pops);
 	return 0;
 }
 
@@ -658,6 +723,10 @@ int gtm_world_new(const struct config *config, const struct gtm_world *old,
 		rc = cells_make(&b);
 	if (rc == 0)
 		rc = hosts_make(&b);
+	if (rc == 0)
+		rc = points_make(&b);
+	if (rc == 0)
+		rc = rules_note(&b);
 	if (rc == 0) {
 		*worldp = b.world;
 		b.world = NULL; /* the caller's now */

@@ -21,6 +21,7 @@
 #include "plugin/denial.h"
 #include "plugin/fill.h"
 #include "plugin/fresh.h"
+#include "plugin/geo.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
 #include "plugin/recorder.h"
@@ -407,6 +408,7 @@ static void tick(uv_timer_t *timer)
 	traffic_tick(e);
 	sign_tick(e->process->sign);
 	survey_tick(e, now_s);
+	geo_tick(e, now_s);
 	persist_tick(e, now_s);
 	tables_tick(e, now_s);
 	fresh_tick(e);

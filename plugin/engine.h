@@ -64,7 +64,8 @@ struct engine {
 	int64_t windows_next_s; /* maintenance: when to look again */
 	uint32_t saved_s;	/* see persist.h */
 	bool saving;
-	uint32_t surveyed_s; /* see survey.h */
+	uint32_t surveyed_s;	/* see survey.h */
+	uint32_t geo_checked_s; /* see geo.h */
 	struct fresh *fresh;
 	struct denials *denials;
 	struct fill *fill;

@@ -11,6 +11,7 @@
 
 #include <isc/random.h>
 
+#include "common/rcu.h"
 #include "gtm/explain.h"
 #include "plugin/control.h"
 #include "plugin/jsonadd.h"
@@ -127,7 +128,11 @@ void traffic_explain(struct engine *e, struct control_client *client,
 		.where = where_is(e->process, &in.host->config->name, where),
 		.counted = true,
 	};
+	rcu_enter(); /* for the map of clients */
+	in.q.clients = atomic_load_explicit(&explain.world->clients,
+					    memory_order_acquire);
 	struct json_object *o = gtm_explain_json(&explain);
+	rcu_leave();
 	if (o == NULL) {
 		control_reply_error(client, "out of memory");
 		return;

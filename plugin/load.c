@@ -9,6 +9,7 @@
 #include "common/rcu.h"
 #include "plugin/commands.h"
 #include "plugin/engine.h"
+#include "plugin/geo.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
 #include "plugin/persist.h"
@@ -43,6 +44,7 @@ static void snapshot_free(struct job *job)
 		if (s->zone[i].state != NULL)
 			zone_state_unref(process_get(), s->zone[i].state);
 	gtm_world_free(s->world);
+	geo_map_unref(atomic_load(&s->geo));
 	free(s->domains);
 	map_names_free(s);
 	config_free(s->config);
@@ -267,12 +269,16 @@ static struct replaced *replace_maps(struct process *p, struct view_map *all)
 	return r;
 }
 
-int load_publish(struct process *p, struct config *config)
+int load_publish(struct process *p, struct config *config, struct geo_map *geo)
 {
 	struct snapshot *old = p->all != NULL ? p->all->snapshot : NULL;
 	struct snapshot *s = snapshot_new(p, config, old);
 	struct view_map *all = s != NULL ? map_all(p, s) : NULL;
 
+	if (s != NULL)
+		geo_attach(s, geo);
+	else
+		geo_map_unref(geo);
 	if (all == NULL) {
 		if (s != NULL)
 			snapshot_unref(s);
@@ -447,6 +453,24 @@ int load_first(const char *file, bool strict, struct config **configp,
 	return rc;
 }
 
+/* The map of clients; without it the configuration is refused, and freed. */
+static int load_geo(struct process *p, struct config **configp,
+		    struct load_report *report, struct geo_map **geop)
+{
+	struct err err = { 0 };
+	int rc = geo_make(p, *configp, p->all != NULL ? p->all->snapshot : NULL,
+			  false, geop, &err);
+
+	if (rc == 0)
+		return 0;
+	config_free(*configp);
+	*configp = NULL;
+	report->ok = false;
+	report->errs[0] = err;
+	report->n_errs = err.text[0] != '\0';
+	return rc;
+}
+
 int process_load(struct process *p)
 {
 	struct config *config = NULL;
@@ -460,14 +484,23 @@ int process_load(struct process *p)
 	if (file == NULL)
 		return -ENOMEM;
 
+	struct geo_map *geo = NULL;
 	int rc = load_file(file, &config, &report);
+	if (rc == 0)
+		rc = load_geo(p, &config, &report, &geo);
+	if (rc == -ECANCELED) { /* named is stopping */
+		free(file);
+		return rc;
+	}
 	size_t n_zones = rc == 0 ? config->n_zones : 0;
 	uint64_t serial = rc == 0 ? config->serial : 0;
 	if (rc == 0)
-		rc = load_publish(p, config);
-	if (rc == 0)
+		rc = load_publish(p, config, geo);
+	if (rc == 0) {
+		geo_settled(p, p->all->snapshot);
 		state_good_save(file,
 				p->all->snapshot->config->state_directory);
+	}
 	pthread_mutex_lock(&p->lock);
 	p->report = report;
 	pthread_mutex_unlock(&p->lock);

@@ -23,10 +23,11 @@ int load_first(const char *file, bool strict, struct config **configp,
 void load_report_log(const char *file, const struct load_report *report);
 
 /*
- * Builds a snapshot of 'config' (taken over, also on error) and puts it in
- * force for all instances.  Returns 0 or -ENOMEM, the old one staying.
+ * Builds a snapshot of 'config' and its map of clients (NULL: none), both taken
+ * over, also on error, and puts it in force for all instances.  Returns 0 or
+ * -ENOMEM, the old one staying.
  */
-int load_publish(struct process *p, struct config *config);
+int load_publish(struct process *p, struct config *config, struct geo_map *geo);
 
 /* True if every zone that 'instance' selects is there. */
 bool load_selects(struct process *p, const struct instance *instance);

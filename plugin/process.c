@@ -11,6 +11,7 @@
 
 #include "common/rcu.h"
 #include "plugin/engine.h"
+#include "plugin/geo.h"
 #include "plugin/load.h"
 #include "plugin/log.h"
 #include "plugin/persist.h"
@@ -188,6 +189,8 @@ static void release_parts(struct process *p)
 	atomic_store(&p->snapshot_wall_s, 0);
 	atomic_store(&p->reload_queued, false);
 	atomic_store(&p->stopping, false);
+	atomic_store(&p->geo_queued, false);
+	p->geo_fault = (struct err){ 0 };
 }
 
 /* Makes the parts that need no configuration but the size of the store. */
@@ -221,6 +224,17 @@ static int make_parts(struct process *p, uint64_t cache_size_bytes)
 	return rc;
 }
 
+/* Puts the first configuration in force; its databases come later. */
+static int start_config(struct process *p, struct config *config)
+{
+	struct geo_map *geo = NULL;
+	struct err err = { 0 };
+
+	if (geo_make(p, config, NULL, true, &geo, &err) != 0)
+		log_write(ISC_LOG_ERROR, "%s: %s", err.path, err.text);
+	return load_publish(p, config, geo);
+}
+
 /* First plugin statement: 'instance' has the file. */
 static int start(struct process *p, struct instance *instance, bool fail_hard,
 		 char *why)
@@ -246,7 +260,7 @@ static int start(struct process *p, struct instance *instance, bool fail_hard,
 	p->report = report;
 	load_report_log(instance->config_file, &report);
 	if (config != NULL)
-		rc = load_publish(p, config);
+		rc = start_config(p, config);
 	if (rc != 0)
 		log_write(ISC_LOG_ERROR, "configuration not in force: %s",
 			  log_error(rc, (char[LOG_ERROR_MAX]){ 0 }));

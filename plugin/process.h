@@ -29,6 +29,7 @@
 #include "cacheproxy/store.h"
 #include "cacheproxy/zonemap.h"
 #include "common/config.h"
+#include "gtm/geo.h"
 #include "gtm/world.h"
 
 /* What is counted, for the process and for each zone. */
@@ -93,6 +94,7 @@ struct zone_state {
 	uint64_t counted; /* who loads: the last snapshot that has it */
 };
 
+struct geo_map;
 struct snapshot;
 
 struct job {
@@ -140,7 +142,8 @@ struct snapshot {
 	_Atomic uint32_t refs;
 	struct config *config;
 	struct gtm_world *world;
-	struct domain *domains;	 /* as config->domains */
+	struct geo_map *_Atomic geo; /* who loads replaces it; see geo.h */
+	struct domain *domains;	     /* as config->domains */
 	uint32_t names_id;	 /* of the set of hostnames: changes with it */
 	struct zone **by_name;	 /* the zones, those of one name together */
 	struct zonemap *by_apex; /* -> the first of its name in by_name[] */
@@ -210,7 +213,11 @@ struct process {
 	struct view_map *all; /* the map of all zones, NULL: no configuration */
 	struct load_report report;
 	struct gtm_persist *_Atomic clients; /* see process_clients() */
-	bool tables_read;   /* by the thread that puts in force */
+	bool tables_read;	  /* by the thread that puts in force */
+	struct err geo_fault;	  /* process lock; no text: none */
+	int64_t geo_fault_wall_s; /* likewise */
+	struct gtm_geo_file geo_seen[CONFIG_GEO_MAX]; /* who loads */
+	_Atomic bool geo_queued;		      /* a check is */
 	bool drains_read;   /* by the thread that puts in force */
 	bool snapshot_read; /* likewise */
 

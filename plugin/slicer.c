@@ -77,15 +77,34 @@ void slicer_finish(struct slicer *s)
 	uv_close((uv_handle_t *)&s->timer, NULL);
 }
 
-void slicer_run(const struct slicer_work *work, const _Atomic bool *serving,
-		const _Atomic uint32_t *queued)
+static void pause_or_yield(const _Atomic uint32_t *queued)
 {
 	const struct timespec pause = { .tv_nsec = SLICE_NS };
 
-	while (!slice(work, serving)) {
-		if (queued != NULL && atomic_load(queued) > 0)
-			(void)sched_yield();
-		else
-			(void)nanosleep(&pause, NULL);
+	if (queued != NULL && atomic_load(queued) > 0)
+		(void)sched_yield();
+	else
+		(void)nanosleep(&pause, NULL);
+}
+
+void slicer_run(const struct slicer_work *work, const _Atomic bool *serving,
+		const _Atomic uint32_t *queued)
+{
+	while (!slice(work, serving))
+		pause_or_yield(queued);
+}
+
+void slicer_breathe(uint64_t *since_ns, const _Atomic bool *serving,
+		    const _Atomic uint32_t *queued)
+{
+	uint64_t now_ns = uv_hrtime();
+
+	if (*since_ns == 0) {
+		*since_ns = now_ns;
+		return;
 	}
+	if (now_ns - *since_ns < (atomic_load(serving) ? SLICE_NS : LONG_NS))
+		return;
+	pause_or_yield(queued);
+	*since_ns = uv_hrtime();
 }

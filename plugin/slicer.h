@@ -52,3 +52,10 @@ void slicer_finish(struct slicer *s);
  */
 void slicer_run(const struct slicer_work *work, const _Atomic bool *serving,
 		const _Atomic uint32_t *queued);
+
+/*
+ * For long work that is not in steps: called every some ten microseconds, it
+ * pauses as slicer_run() does.  '*since_ns' is the caller's, 0 to begin with.
+ */
+void slicer_breathe(uint64_t *since_ns, const _Atomic bool *serving,
+		    const _Atomic uint32_t *queued);

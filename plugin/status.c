@@ -16,6 +16,7 @@
 #include "plugin/denial.h"
 #include "plugin/fill.h"
 #include "plugin/fresh.h"
+#include "plugin/geo.h"
 #include "plugin/jsonadd.h"
 #include "plugin/map.h"
 #include "plugin/page.h"
@@ -580,6 +581,10 @@ struct json_object *status_of_all(struct engine *e, const char *id,
 	add_number(o, "origins_known", origins_count(e->origins));
 	if (e->snapshot != NULL)
 		add_lists(e, id, o);
+	struct json_object *clients =
+		e->snapshot != NULL ? geo_status(e) : NULL;
+	if (clients != NULL)
+		json_object_object_add(o, "clients", clients);
 	json_object_object_add(o, "control", status_of_control(e));
 	json_object_object_add(reply, "status", o);
 	return reply;

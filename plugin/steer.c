@@ -78,6 +78,8 @@ static void decide(const query_ctx_t *qctx, const struct gtm_host *host,
 		.now_ms = process_now_ms(p),
 		.random = random,
 		.persist = process_clients(p),
+		.clients = atomic_load_explicit(&host->world->clients,
+						memory_order_acquire),
 	};
 
 	client_of(qctx->client, has_subnet(qctx->client, host), &q.client);

@@ -15,6 +15,7 @@
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/engine.h"
+#include "plugin/geo.h"
 #include "plugin/jsonadd.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
@@ -590,7 +591,7 @@ bool traffic_handle(struct engine *e, struct control_client *client,
 		{ "probes", do_probes },	{ "drain", traffic_drain },
 		{ "undrain", traffic_undrain }, { "explain", traffic_explain },
 		{ "force", traffic_force },	{ "wanted", traffic_wanted },
-		{ "latency", traffic_latency },
+		{ "latency", traffic_latency }, { "client", geo_client },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

@@ -193,6 +193,13 @@ static const struct command commands[] = {
 	  "A line a record: time, kind, and what it says.  Needs no running\n"
 	  "plugin.\n",
 	  listing_run, TAKES_LOG, 0, 0 },
+	{ "client", "client ADDRESS[/BITS]", "what is known of a client",
+	  "Shows where databases and the configuration have it, which of the\n"
+	  "configuration's \"clients\" it is one of, and what holds for "
+	  "those;\n"
+	  "estimates of the round trip to POPs, in milliseconds; and 'scope':\n"
+	  "who shares so many bits with it is known just so.\n",
+	  remote_client, 0, 1, 1 },
 	{ "servers", "servers [SERVER]", "the servers, and how they are",
 	  "A line a server, then the tests that are not up; of one SERVER,\n"
 	  "all its tests.\n",

@@ -319,6 +319,29 @@ static void put_control(struct probed_expo *expo, struct json_object *s)
 		   sizeof(series) / sizeof(series[0]));
 }
 
+static void put_clients(struct probed_expo *expo, struct json_object *s)
+{
+	static const struct plugin_series series[] = {
+		{ "places", "nearzone_client_map_places",
+		  "Places in the map of clients.", PROBED_GAUGE, PLUGIN_PLAIN },
+		{ "bytes", "nearzone_client_map_bytes",
+		  "Memory of the map of clients.", PROBED_GAUGE, PLUGIN_PLAIN },
+		{ "loaded", "nearzone_client_map_timestamp_seconds",
+		  "When the map of clients was made, unix time.", PROBED_GAUGE,
+		  PLUGIN_PLAIN },
+		{ "took_us", "nearzone_client_map_build_seconds",
+		  "How long it took to make the map of clients.", PROBED_GAUGE,
+		  PLUGIN_MICRO },
+		{ "refused", "nearzone_client_map_refused",
+		  "Whether a database was last refused, and an older map is in "
+		  "use.",
+		  PROBED_GAUGE, PLUGIN_PLAIN },
+	};
+
+	plugin_put(expo, plugin_object(s, "clients"), series,
+		   sizeof(series) / sizeof(series[0]));
+}
+
 uint64_t probed_plugin_servers(struct json_object *status)
 {
 	uint64_t n = 0;
@@ -449,6 +472,7 @@ void probed_plugin_put(struct probed_expo *expo, struct json_object *status,
 	put_process(expo, s);
 	put_cache(expo, s);
 	put_journal(expo, s);
+	put_clients(expo, s);
 	put_control(expo, s);
 	plugin_put_sums(expo, s);
 	plugin_put_origins(expo, listed->origins);

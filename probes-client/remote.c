@@ -569,6 +569,20 @@ enum nzctl_exit remote_explain(const struct nzctl_options *options)
 	return result;
 }
 
+enum nzctl_exit remote_client(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+	struct talk talk;
+
+	add_text(request, "client", options->argv[0]);
+	enum nzctl_exit result = ask(&talk, options, request, false);
+	if (result == NZCTL_DONE && !options->json)
+		show_object(stdout,
+			    json_object_object_get(talk.reply, "client"), NULL);
+	talk_end(&talk);
+	return result;
+}
+
 /* Asks about 'server' (NULL: all), and has 'show' show it. */
 static enum nzctl_exit ask_about(const struct nzctl_options *options,
 				 struct json_object *request,

@@ -17,6 +17,7 @@ pure='common/err common/dname common/units common/utf8 common/jsontext
 	gtm/persist gtm/decide gtm/decide_cost gtm/decide_draw gtm/decide_near
 	gtm/decide_trace gtm/decide_ttl
 	gtm/history gtm/history_stage
+	gtm/clients gtm/clients_build gtm/place gtm/geo_walk
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
 	cacheproxy/census cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
 	cacheproxy/delta cacheproxy/delta_names cacheproxy/names
@@ -66,6 +67,8 @@ check "$pages|strdup" gtm/groups
 # Of a configuration only an address is read; explain makes JSON, for two.
 check none gtm/history gtm/history_stage
 check 'config_address_parse|inet_ntop|json_object_.*' gtm/explain
+check none gtm/clients gtm/clients_build gtm/geo_walk
+check 'sin|cos|sincos|sqrtf' gtm/place
 check malloc_usable_size cacheproxy/names
 check "$rcu|$pages" cacheproxy/store
 check "$rcu|pthread_mutex_(init|destroy|lock|unlock)" cacheproxy/flight

@@ -415,11 +415,84 @@ static void survives_duplicates(void **state)
 	assert_string_equal(errs[3].text, "no server is called \"a\"");
 }
 
+static void keeps_clients(void **state)
+{
+	struct config *config = good(
+		"{\"version\":1,\n\"clients\":{\n"
+		"\"a\":{\"prefixes\":[\"192.0.2.0/24\",\"2001:db8::/33\","
+		"\"192.0.2.7\"],\"location\":[1.5,-2],"
+		"\"latency\":{\"o\":12.5,\"p\":0},"
+		"\"weights\":{\"z\":9,\"a\":0},\"pops\":[\"empty\",\"p\"]},\n"
+		"\"b\":{\"countries\":[\"DE\",\"FR\"],\"as\":[64500],"
+		"\"continents\":[\"EU\",\"SA\"]}},\n" SERVICES "," PLACES "}");
+	const struct config_clients *c = config->clients;
+
+	(void)state;
+	assert_int_equal(config->n_clients, 2);
+	assert_string_equal(c[0].id, "a");
+	assert_int_equal(c[0].line, 3);
+	assert_int_equal(c[0].n_prefixes, 3);
+	assert_false(c[0].prefixes[0].v6);
+	assert_int_equal(c[0].prefixes[0].bits, 24);
+	assert_memory_equal(c[0].prefixes[0].address, "\300\0\2\0", 4);
+	assert_true(c[0].prefixes[1].v6);
+	assert_int_equal(c[0].prefixes[1].bits, 33);
+	assert_int_equal(c[0].prefixes[2].bits, 32);
+	assert_true(c[0].located);
+	assert_true(c[0].latitude == 1.5 && c[0].longitude == -2);
+	/* by index: POPs are in the file's order, servers are sorted */
+	assert_int_equal(c[0].n_latency, 2);
+	assert_int_equal(c[0].latency[0].pop, 1);
+	assert_true(c[0].latency[0].ms == 12.5f);
+	assert_int_equal(c[0].latency[1].pop, 0);
+	assert_int_equal(c[0].n_weights, 2);
+	assert_int_equal(c[0].weights[0].server, 0);
+	assert_int_equal(c[0].weights[0].weight, 0);
+	assert_int_equal(c[0].weights[1].server, 2);
+	assert_int_equal(c[0].weights[1].weight, 9);
+	assert_int_equal(c[0].n_pops, 2);
+	assert_int_equal(c[0].pops[0], 2);
+	assert_int_equal(c[0].pops[1], 0);
+
+	assert_int_equal(c[1].n_prefixes, 0);
+	assert_int_equal(c[1].n_countries, 2);
+	assert_int_equal(c[1].countries[1], 'F' << 8 | 'R');
+	assert_int_equal(c[1].continents, 1 << CONFIG_EU | 1 << CONFIG_SA);
+	assert_int_equal(c[1].as[0], 64500);
+	assert_false(c[1].located);
+	config_free(config);
+}
+
+static void keeps_databases(void **state)
+{
+	struct config *none = good("{\"version\":1}");
+	struct config *config =
+		good("{\"version\":1,\"geo\":{\"databases\":[\"/a\",\"/b\"],"
+		     "\"country\":\"a/b\",\"asn\":[\"c\",\"d\"]}}");
+
+	(void)state;
+	assert_int_equal(none->geo.n_databases, 0);
+	assert_int_equal(config->geo.n_databases, 2);
+	assert_string_equal(config->geo.databases[1], "/b");
+	assert_int_equal(config->geo.country.n, 1);
+	assert_string_equal(config->geo.country.path[0], "a/b");
+	assert_int_equal(config->geo.as.n, 2);
+	assert_string_equal(config->geo.as.path[1], "d");
+	assert_int_equal(config->geo.location.n, 2);
+	assert_string_equal(config->geo.location.path[1], ".");
+	assert_true(config_clients_equal(config, config));
+	assert_false(config_clients_equal(config, none));
+	config_free(none);
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorts_services_and_servers),
 		cmocka_unit_test(keeps_hostnames),
+		cmocka_unit_test(keeps_clients),
+		cmocka_unit_test(keeps_databases),
 		cmocka_unit_test(keeps_services),
 		cmocka_unit_test(knows_ports_and_ages),
 		cmocka_unit_test(takes_the_first_hostname_as_host),

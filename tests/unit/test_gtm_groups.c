@@ -220,8 +220,8 @@ static void test_naive(void **unused)
 		bool v6 = rnd() % 2;
 		uint8_t whole = v6 ? 128 : 32;
 		struct gtm_client c =
-			any(v6, rnd() % 3 == 0 ? (uint8_t)(1 + rnd() % whole)
-					       : whole);
+			any(v6, (uint8_t)(rnd() % 3 == 0 ? 1 + rnd() % whole
+							 : whole));
 		uint8_t scope;
 		float got = found_ms(&c, &scope);
 		float want = naive_find(all, N, &c);

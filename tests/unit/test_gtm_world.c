@@ -475,6 +475,7 @@ static void test_big(void **state)
 		hosts[i].servers[CONFIG_PRIMARY] = lists + (size_t)8 * i;
 		hosts[i].n_servers[CONFIG_PRIMARY] = 8;
 		hosts[i].answers = 1;
+		hosts[i].otherwise = CONFIG_NONE;
 	}
 	config->hostnames = hosts;
 	config->n_hostnames = BIG_HOSTS;

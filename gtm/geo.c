@@ -146,8 +146,8 @@ static uint64_t metadata_number(MMDB_entry_s *entry, const char *key)
 /*
  * Whether the metadata 'p', before which there are 'before' octets, may be
  * shown to MMDB_open().  That makes lists of what they hold, with what each
- * pointer points to: a few octets can stand for more than any memory.  And it
- * has been known to count the octets of the tree in 32 bits.
+ * pointer points to: a few octets can stand for more than any memory.  That
+ * the tree fits into the file is not left to it either.
  */
 static bool metadata_good(const uint8_t *p, size_t n, uint64_t before)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define SEPARATOR     16u /* octets between tree and data */
+#define RECORDS_MAX   (16u << 20)
 #define RECORD_VALUES 4096u
 #define BUDGET_EACH   2u /* values for each octet of the file, in all */
 #define BUDGET_LEAST  100000u
@@ -240,6 +241,8 @@ static int facts_of(struct gtm_geo *geo, uint64_t offset,
 		*facts = geo->facts[geo->table[at].facts];
 		return 0;
 	}
+	if (geo->n_facts == RECORDS_MAX)
+		return bad(geo, "it has too many records");
 	if (gtm_geo_walk(mmdb->data_section, mmdb->data_section_size, offset,
 			 &budget) != 0)
 		return bad(geo, "a record is not in the format, or too large");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What people are told of the client map, and of one client. */
 #include <arpa/inet.h>
-#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -91,10 +90,16 @@ struct json_object *geo_status(struct engine *e)
 
 /* -- one client ------------------------------------------------------------ */
 
-/* A number as people want it: with so many parts of one. */
-static struct json_object *rounded(float n, double parts)
+/* A number with no more digits than it is worth. */
+static struct json_object *rounded(float n, int digits)
 {
-	return json_object_new_double(round((double)n * parts) / parts);
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%.*g", digits, (double)n);
+	for (char *p = text; *p != '\0'; p++)
+		if (*p == ',') /* of some locale */
+			*p = '.';
+	return json_object_new_double_s((double)n, text);
 }
 
 static void add_rule(struct json_object *o, const struct config *config,
@@ -108,7 +113,7 @@ static void add_rule(struct json_object *o, const struct config *config,
 	for (size_t i = 0; i < rule->n_latency; i++)
 		json_object_object_add(latency,
 				       config->pops[rule->latency[i].pop].id,
-				       rounded(rule->latency[i].ms, 1000));
+				       rounded(rule->latency[i].ms, 7));
 	for (size_t i = 0; i < rule->n_weights; i++)
 		add_number(weights, config->servers[rule->weights[i].server].id,
 			   rule->weights[i].weight);
@@ -134,7 +139,7 @@ static struct json_object *estimates(const struct config *config,
 		struct gtm_vector at =
 			gtm_vector_of(pop->latitude, pop->longitude);
 		json_object_object_add(o, pop->id,
-				       rounded(gtm_place_ms(place, &at), 10));
+				       rounded(gtm_place_ms(place, &at), 4));
 	}
 	return o;
 }
@@ -154,8 +159,8 @@ static void add_place(struct json_object *o, const struct config *config,
 		add_number(o, "as", place->as);
 	if (place->located) {
 		struct json_object *where = json_object_new_array();
-		json_object_array_add(where, rounded(place->latitude, 10000));
-		json_object_array_add(where, rounded(place->longitude, 10000));
+		json_object_array_add(where, rounded(place->latitude, 7));
+		json_object_array_add(where, rounded(place->longitude, 7));
 		json_object_object_add(o, "location", where);
 	}
 	if (place->rule != CONFIG_NONE)

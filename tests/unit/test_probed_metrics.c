@@ -251,6 +251,8 @@ static void shows_a_plugin(void **state)
 		"\"transport\":\"tcp\",\"up\":true,"
 		"\"dropped\":{\"wrong_id\":7,\"no_cookie\":\"x\"}},"
 		"{\"dropped\":{\"wrong_id\":8}}],"
+		"\"clients\":{\"places\":62,\"took_us\":2500000,"
+		"\"refused\":true},"
 		"\"traffic\":{\"hostnames\":1,\"servers\":1,\"decisions\":9,"
 		"\"feed\":{\"rows\":4,\"old\":1,\"last_s\":0.25},"
 		"\"names\":[{\"name\":\"www\",\"counts\":{\"decisions\":9}}]}}"
@@ -260,6 +262,9 @@ static void shows_a_plugin(void **state)
 		"{\"state\":\"up\"},{\"state\":\"down\"},7]}]}",
 		&omitted);
 	static const char *const wanted[] = {
+		"\nnearzone_client_map_places 62\n",
+		"\nnearzone_client_map_build_seconds 2.500000\n",
+		"\nnearzone_client_map_refused 1\n",
 		"\nnearzone_up 1\n",
 		"\nnearzone_build_info{version=\"1\",bind=\"9\"} 1\n",
 		"\nnearzone_config_ok 1\n",

@@ -16,20 +16,23 @@
 #include "common/dname.h"
 #include "common/err.h"
 
-#define CONFIG_FILE_MAX	    (256u << 20) /* octets */
-#define CONFIG_ORIGINS_MAX  16u		 /* of one zone */
-#define CONFIG_ZONES_MAX    1000000u
-#define CONFIG_SOCKET_MAX   107u  /* octets of a unix socket's path */
-#define CONFIG_CHOICE_MAX   1024u /* addresses of a family behind a hostname */
-#define CONFIG_ELSE_MAX	    8u	  /* hostnames that stand in for each other */
-#define CONFIG_NS_MAX	    13u
-#define CONFIG_NOTIFY_MAX   16u	  /* addresses to listen on for NOTIFY */
-#define CONFIG_NOTIFY_PORT  5399u /* beside named's own port */
-#define CONFIG_METRICS_MAX  16u	  /* addresses to be scraped at */
-#define CONFIG_METRICS_PORT 5398u
-#define CONFIG_GEO_MAX	    8u
-#define CONFIG_PATHS_MAX    8u	       /* ways to one fact in a database */
-#define CONFIG_NONE	    UINT32_MAX /* no service, no POP */
+#define CONFIG_FILE_MAX	     (256u << 20) /* octets */
+#define CONFIG_ORIGINS_MAX   16u	  /* of one zone */
+#define CONFIG_ZONES_MAX     1000000u
+#define CONFIG_SOCKET_MAX    107u  /* octets of a unix socket's path */
+#define CONFIG_CHOICE_MAX    1024u /* addresses of a family behind a hostname */
+#define CONFIG_ELSE_MAX	     8u	   /* hostnames that stand in for each other */
+#define CONFIG_ALIASES_MAX   4u	   /* hostnames that an alias leads through */
+#define CONFIG_HOSTNAMES_MAX 1000000u
+#define CONFIG_SECONDS_MAX   64u /* root domains of a second tier */
+#define CONFIG_NS_MAX	     13u
+#define CONFIG_NOTIFY_MAX    16u   /* addresses to listen on for NOTIFY */
+#define CONFIG_NOTIFY_PORT   5399u /* beside named's own port */
+#define CONFIG_METRICS_MAX   16u   /* addresses to be scraped at */
+#define CONFIG_METRICS_PORT  5398u
+#define CONFIG_GEO_MAX	     8u
+#define CONFIG_PATHS_MAX     8u		/* ways to one fact in a database */
+#define CONFIG_NONE	     UINT32_MAX /* no service, no POP */
 
 #define CONFIG_JOURNAL_LEAST   (1 << 20) /* octets, if there is one */
 #define CONFIG_STATE_DIRECTORY "/var/lib/bind/nearzone" /* the default */
@@ -128,12 +131,14 @@ struct config_server {
 	uint32_t capacity; /* in the metric of its services; 0: no limit */
 	size_t n_addresses;
 	const struct sockaddr_storage *addresses; /* port 0 */
-	const struct dname *alias; /* instead of addresses, or NULL */
-	size_t n_services;	   /* 0: all that hostnames ask of it */
-	const uint32_t *services;  /* indices */
-	uint8_t shed_pct;	   /* of the capacity */
+	const struct dname *alias;	 /* instead of addresses, or NULL */
+	const struct dname *name_server; /* its name as one, or NULL */
+	size_t n_services;		 /* 0: all that hostnames ask of it */
+	const uint32_t *services;	 /* indices */
+	uint8_t shed_pct;		 /* of the capacity */
 	bool failback_manual;
 	bool is_needed; /* by another one */
+	bool mapped;	/* is none: stands for a name in the second tier */
 	uint32_t slow_start_ms;
 	size_t n_needs;
 	const uint32_t *needs; /* indices of servers */
@@ -204,7 +209,8 @@ struct config_hostname {
 	uint32_t persist_refresh_s; /* UINT32_MAX: never */
 	enum config_persist persist_by;
 	bool dry_run;
-	bool one_server; /* all addresses of an answer are one's */
+	bool name_servers; /* its NS records are decided, not its addresses */
+	bool one_server;   /* all addresses of an answer are one's */
 	enum config_health health;
 	enum config_fail fail;
 	bool ecs; /* believe the client's subnet option */

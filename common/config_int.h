@@ -172,6 +172,14 @@ void config_overlaps(struct config_check *c, struct config_name *names,
 const struct config_name *config_name_find(const struct config_name *names,
 					   size_t n, const struct dname *name);
 
+/* A root domain, and where hostnames below it are mapped to. */
+struct config_second {
+	struct dname root, domain;
+	struct dname persistent; /* n 0: none */
+	uint32_t ttl_s;
+	uint32_t node;
+};
+
 /* config_traffic.c: services, POPs, servers, hostnames, domains */
 struct config_traffic {
 	struct config_arena **arena; /* the config's */
@@ -182,6 +190,11 @@ struct config_traffic {
 	struct config_domain *domains;
 	uint32_t *hostname_nodes, *domain_nodes;
 	size_t n_pops, n_hostnames, n_domains; /* good ones so far */
+	size_t n_servers;		       /* when all are there */
+	struct config_second *seconds;
+	size_t n_seconds;
+	struct config_name *mapped; /* names in the second tier, sorted */
+	size_t n_mapped;
 	struct config_name *hostname_names, *domain_names;
 	size_t n_hostname_names, n_domain_names;
 	struct config_arena *scratch;
@@ -241,6 +254,33 @@ bool config_clients_built(struct config_check *c, struct config_client_rules *r,
 			  const struct config_value *v, bool clean);
 void config_clients_end(struct config_check *c, struct config_client_rules *r);
 void config_clients_keep(struct config_client_rules *r, struct config *config);
+/* The good hostname of that name, or CONFIG_NONE; when all are there. */
+uint32_t config_hostname_find(const struct config_traffic *t,
+			      const struct dname *name);
+
+/* config_alias.c: the aliases of hostname number 'at'. */
+void config_alias_end(struct config_check *c, const struct config_traffic *t,
+		      size_t at, const struct config_name *zones,
+		      size_t n_zones);
+
+/* True if the hostname of that name may be an alias. */
+bool config_is_alias(const struct config_traffic *t, const struct dname *name);
+
+/* config_ns.c: hostname number 'at', if its name servers are decided. */
+void config_ns_end(struct config_check *c, const struct config_traffic *t,
+		   size_t at);
+
+/* config_second.c: a block of "second-tier". */
+void config_second_built(struct config_check *c, struct config_traffic *t,
+			 uint32_t node, const struct config_value *v);
+
+/* True if hostname number 'at' is an alias of a name in the second tier. */
+bool config_second_maps(const struct config_traffic *t, size_t at);
+
+/* Checks what is mapped; then, if all is well, makes it.  0 or -ENOMEM. */
+void config_second_end(struct config_check *c, struct config_traffic *t,
+		       const struct config_name *zones, size_t n_zones);
+int config_second_keep(struct config_traffic *t);
 
 /* Shared by the two builders: notes a name for the search for overlaps. */
 int config_name_keep(struct config_arena **scratch, struct config_name *names,

@@ -50,6 +50,7 @@ int config_traffic_init(struct config_traffic *t, struct config_arena **arena,
 	t->pop_nodes = calloc(n_pops + 1, sizeof(*t->pop_nodes));
 	t->pop_near = calloc(n_pops + 1, sizeof(*t->pop_near));
 	t->else_names = calloc(n_hostnames + 1, sizeof(*t->else_names));
+	t->seconds = calloc(CONFIG_SECONDS_MAX + 1, sizeof(*t->seconds));
 	t->hostnames = config_arena_alloc(arena, (n_hostnames + 1) *
 							 sizeof(*t->hostnames));
 	t->domains = config_arena_alloc(arena,
@@ -62,7 +63,7 @@ int config_traffic_init(struct config_traffic *t, struct config_arena **arena,
 	    t->hostname_names == NULL || t->domain_names == NULL ||
 	    t->hostname_nodes == NULL || t->domain_nodes == NULL ||
 	    t->pop_nodes == NULL || t->pop_near == NULL ||
-	    t->else_names == NULL)
+	    t->else_names == NULL || t->seconds == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -88,6 +89,8 @@ void config_traffic_fini(struct config_traffic *t)
 	free(t->pop_nodes);
 	free(t->pop_near);
 	free(t->else_names);
+	free(t->seconds);
+	free(t->mapped);
 	free(t->seen);
 	config_arena_free(t->scratch);
 }
@@ -319,17 +322,19 @@ static void addresses_keep(struct config_check *c, struct config_traffic *t,
 	spellings_check(c, s, list);
 }
 
-static void alias_keep(struct config_check *c, struct config_traffic *t,
-		       struct config_server *s, const struct config_value *v)
+/* The name that is given, or NULL. */
+static const struct dname *dname_keep(struct config_check *c,
+				      struct config_traffic *t,
+				      const struct config_value *v)
 {
 	if (!v->given)
-		return;
+		return NULL;
 	struct dname *name = config_arena_alloc(t->arena, sizeof(*name));
 	if (name == NULL)
 		c->rc = -ENOMEM;
 	else
 		(void)dname_parse(v->text, name);
-	s->alias = name;
+	return name;
 }
 
 static void windows_keep(struct config_check *c, struct config_traffic *t,
@@ -407,7 +412,8 @@ static void server_built(struct config_check *c, struct config_traffic *t,
 	s->failback_manual = v[SERVER_FAILBACK].n != CONFIG_FAILBACK_AUTO;
 	s->n_needs = v[SERVER_NEEDS].count;
 	s->needs = indices_keep(c, t, &c->servers, &v[SERVER_NEEDS]);
-	alias_keep(c, t, s, &v[SERVER_ALIAS]);
+	s->alias = dname_keep(c, t, &v[SERVER_ALIAS]);
+	s->name_server = dname_keep(c, t, &v[SERVER_NAME_SERVER]);
 	windows_keep(c, t, s, &v[SERVER_MAINTENANCE]);
 	if (v[SERVER_ADDRESSES].given)
 		addresses_keep(c, t, s, &v[SERVER_ADDRESSES]);
@@ -473,6 +479,7 @@ static void hostname_keep(struct config_check *c, struct config_traffic *t,
 				       ? seconds(&v[HOSTNAME_PERSIST_REFRESH])
 				       : UINT32_MAX;
 	h->dry_run = v[HOSTNAME_DRY_RUN].n != 0;
+	h->name_servers = v[HOSTNAME_NAME_SERVERS].n != 0;
 	h->one_server = v[HOSTNAME_ONE_SERVER].n != 0;
 	h->health = (enum config_health)v[HOSTNAME_HEALTH].n;
 	h->fail = (enum config_fail)v[HOSTNAME_FAIL].n;
@@ -624,6 +631,9 @@ bool config_traffic_built(struct config_check *c, struct config_traffic *t,
 		t->bandwidth_age_ms = (uint32_t)v[MAX_AGE_BANDWIDTH].n;
 		t->load_age_ms = (uint32_t)v[MAX_AGE_LOAD].n;
 		return true;
+	case SCHEMA_SECOND:
+		config_second_built(c, t, node, v);
+		return true;
 	case SCHEMA_HOSTNAME:
 		hostname_built(c, t, node, v, clean);
 		return true;
@@ -640,11 +650,15 @@ void config_traffic_keep(struct config_check *c, struct config_traffic *t,
 {
 	for (size_t i = 0; i < t->n_hostnames; i++) {
 		const struct config_hostname *h = &t->hostnames[i];
-		if (h->service != CONFIG_NONE &&
+		if (h->service != CONFIG_NONE && !h->name_servers &&
 		    t->services[h->service].host == NULL)
 			t->services[h->service].host =
 				host_keep(c, t, &h->name);
 	}
+	t->n_servers = c->servers.n;
+	if (t->n_mapped > 0 && c->found.total == 0 &&
+	    config_second_keep(t) != 0)
+		c->rc = -ENOMEM;
 	config->latency_age_ms = t->latency_age_ms;
 	config->loss_age_ms = t->loss_age_ms;
 	config->bandwidth_age_ms = t->bandwidth_age_ms;
@@ -654,7 +668,7 @@ void config_traffic_keep(struct config_check *c, struct config_traffic *t,
 	config->pops = t->pops;
 	config->n_pops = t->n_pops;
 	config->servers = t->servers;
-	config->n_servers = c->servers.n;
+	config->n_servers = t->n_servers;
 	config->hostnames = t->hostnames;
 	config->n_hostnames = t->n_hostnames;
 	config->domains = t->domains;

@@ -74,8 +74,7 @@ static void needs_end(struct config_check *c, struct config_traffic *t,
 			    s->id, NEEDS_DEPTH);
 }
 
-/* The good hostname of that name, or CONFIG_NONE. */
-static uint32_t hostname_find(const struct config_traffic *t,
+uint32_t config_hostname_find(const struct config_traffic *t,
 			      const struct dname *name)
 {
 	const struct config_name *found =
@@ -106,7 +105,7 @@ static void else_end(struct config_check *c, struct config_traffic *t,
 
 	if (t->else_names[at].n == 0)
 		return;
-	uint32_t found = hostname_find(t, &t->else_names[at]);
+	uint32_t found = config_hostname_find(t, &t->else_names[at]);
 	(void)dname_print(&t->else_names[at], text);
 	if (found == CONFIG_NONE)
 		config_find(c, node,
@@ -207,6 +206,8 @@ static void hidden_end(struct config_check *c, const struct config_traffic *t,
 			for (size_t k = 0; k < s->n_addresses; k++)
 				has[tier][s->addresses[k].ss_family ==
 					  AF_INET6] = true;
+			for (size_t f = 0; s->alias != NULL && f < 2; f++)
+				has[tier][f] = true;
 		}
 	for (size_t f = 0; f < 2; f++)
 		if (has[CONFIG_HIDDEN][f] && !has[CONFIG_PRIMARY][f] &&
@@ -243,6 +244,8 @@ static void hostname_end(struct config_check *c, struct config_traffic *t,
 			for (size_t k = 0; k < s->n_addresses; k++)
 				addresses[s->addresses[k].ss_family ==
 					  AF_INET6]++;
+			addresses[0] += s->alias != NULL;
+			addresses[1] += s->alias != NULL;
 		}
 	}
 	hidden_end(c, t, h, node);
@@ -301,11 +304,17 @@ static void domain_end(struct config_check *c, struct config_traffic *t,
 			    "a zone of this name is in \"zones\": a domain is "
 			    "for hostnames that are in no zone");
 	for (size_t i = 0; i < d->n_ns; i++) {
+		(void)dname_print(&d->ns[i], text);
+		if (config_is_alias(t, &d->ns[i]))
+			config_find(c, node,
+				    "the name server \"%.200s\" is a hostname "
+				    "with aliases: name servers cannot be "
+				    "aliases",
+				    text);
 		if (!dname_is_below(&d->ns[i], &d->name) ||
 		    config_name_find(t->hostname_names, t->n_hostname_names,
 				     &d->ns[i]) != NULL)
 			continue;
-		(void)dname_print(&d->ns[i], text);
 		config_find(c, node,
 			    "the name server \"%.200s\" lies in the domain and "
 			    "so needs an address: make it one of \"hostnames\"",
@@ -349,6 +358,8 @@ void config_traffic_end(struct config_check *c, struct config_traffic *t,
 	for (size_t i = 0; i < t->n_hostnames; i++) {
 		enter(c, "hostnames", t->hostname_nodes[i]);
 		else_ring(c, t, i);
+		config_ns_end(c, t, i);
+		config_alias_end(c, t, i, zones, n_zones);
 		leave(c);
 	}
 	for (size_t i = 0; i < t->n_domains; i++) {
@@ -356,4 +367,5 @@ void config_traffic_end(struct config_check *c, struct config_traffic *t,
 		domain_end(c, t, i, zones, n_zones);
 		leave(c);
 	}
+	config_second_end(c, t, zones, n_zones);
 }

@@ -487,6 +487,10 @@ static const struct schema_key server_keys[] = {
 					  "\"2026-12-01T02:00/2026-12-01T04:"
 					  "00\"",
 				 .is = SET(window, 1, 32) },
+	[SERVER_NAME_SERVER] = { .name = "name-server",
+				 .about = "Its name as a name server, for "
+					  "hostnames with name-servers",
+				 .is = ONE(SCHEMA_DNAME) },
 };
 static const struct schema_block server = { SCHEMA_ONE_SERVER,
 					    KEYS(server_keys) };
@@ -654,6 +658,12 @@ static const struct schema_key hostname_keys[] = {
 				       "of its servers",
 			      .is = WORDS(healths),
 			      PRESET(CONFIG_HEALTH_SERVERS) },
+	[HOSTNAME_NAME_SERVERS] = { .name = "name-servers",
+				    .about = "Whether its NS records are "
+					     "decided: a delegation, or the "
+					     "apex of a zone or domain",
+				    .is = ONE(SCHEMA_BOOL),
+				    PRESET(0) },
 };
 static const struct schema_block hostname = { SCHEMA_HOSTNAME,
 					      KEYS(hostname_keys) };
@@ -679,6 +689,24 @@ static const struct schema_key domain_keys[] = {
 				  PRESET(60000) },
 };
 static const struct schema_block domain = { SCHEMA_DOMAIN, KEYS(domain_keys) };
+
+static const struct schema_key second_keys[] = {
+	[SECOND_DOMAIN] = { .name = "domain",
+			    .about = "The domain of the second tier that "
+				     "hostnames below the root domain are "
+				     "mapped to",
+			    .is = ONE(SCHEMA_DNAME),
+			    .required = true },
+	[SECOND_PERSISTENT] = { .name = "persistent-domain",
+				.about = "The same for hostnames with persist; "
+					 "without it, they are not mapped",
+				.is = ONE(SCHEMA_DNAME) },
+	[SECOND_TTL] = { .name = "ttl",
+			 .about = "Time to live of the aliases",
+			 .is = SECONDS(0, WEEK_MS),
+			 PRESET(300000) },
+};
+static const struct schema_block second = { SCHEMA_SECOND, KEYS(second_keys) };
 
 static const struct schema_key max_age_keys[] = {
 	[MAX_AGE_LATENCY] = { .name = "latency",
@@ -815,7 +843,8 @@ static const struct schema_key root_keys[] = {
 	[ROOT_HOSTNAMES] = { .name = "hostnames",
 			     .about = "The hostnames whose answers are decided "
 				      "per client",
-			     .is = MAP(SCHEMA_DNAME, hostname, 1000000) },
+			     .is = MAP(SCHEMA_DNAME, hostname,
+				       CONFIG_HOSTNAMES_MAX) },
 	[ROOT_DOMAINS] = { .name = "domains",
 			   .about = "Domains of hostnames that are in no zone, "
 				    "by name",
@@ -831,5 +860,9 @@ static const struct schema_key root_keys[] = {
 			   .about = "What is known of clients, by a label of "
 				    "yours",
 			   .is = MAP(SCHEMA_ID, clients, 100000) },
+	[ROOT_SECOND] = { .name = "second-tier",
+			  .about = "Where hostnames are mapped to, by the root "
+				   "domain that they are below",
+			  .is = MAP(SCHEMA_DNAME, second, CONFIG_SECONDS_MAX) },
 };
 const struct schema_block schema_root = { SCHEMA_ROOT, KEYS(root_keys) };

@@ -80,15 +80,13 @@ const char *gtm_explain_address(bool v6, const uint8_t *octets, char *out)
 	return out;
 }
 
-/* Its address, or the name that it leads to; 'text' has DNAME_TEXT_MAX octets.
- */
-static const char *candidate_text(enum gtm_family family,
-				  const struct gtm_candidate *c, char *text)
+const char *gtm_explain_candidate(enum gtm_family family,
+				  const struct gtm_candidate *c, char *out)
 {
 	if (c->alias == NULL)
-		return gtm_explain_address(family == GTM_V6, c->address, text);
-	(void)dname_print(c->alias, text);
-	return text;
+		return gtm_explain_address(family == GTM_V6, c->address, out);
+	(void)dname_print(c->alias, out);
+	return out;
 }
 
 /* A number that may be unknown. */
@@ -129,7 +127,7 @@ static void add_answer(struct json_object *o, const struct gtm_explain *in,
 	for (unsigned int i = 0; i < g->n; i++)
 		json_object_array_add(
 			list,
-			json_object_new_string(candidate_text(
+			json_object_new_string(gtm_explain_candidate(
 				in->q->family,
 				&g->host->candidate[in->q->family][g->pick[i]],
 				text)));
@@ -152,7 +150,7 @@ static struct json_object *candidate_json(const struct gtm_explain *in,
 	add_text(o, "pop", config->pops[server->pop].id);
 	add_text(o, "tier", gtm_explain_tiers[c->tier]);
 	add_text(o, c->alias == NULL ? "address" : "alias",
-		 candidate_text(in->q->family, c, text));
+		 gtm_explain_candidate(in->q->family, c, text));
 	add_text(o, "state", gtm_class_names[line->class]);
 	if (line->when_ms != 0) {
 		uint64_t age_ms = in->q->now_ms > line->when_ms
@@ -207,6 +205,12 @@ struct json_object *gtm_explain_json(const struct gtm_explain *in)
 			 in->world->config->services[config->service].id);
 	add_text(o, "client", in->client);
 	add_answer(o, in, &g);
+	if (config->dry_run)
+		json_object_object_add(o, "dry_run",
+				       json_object_new_boolean(true));
+	if (g.kept)
+		json_object_object_add(o, "kept",
+				       json_object_new_boolean(true));
 	if (g.host != host)
 		add_text(o, "else", g.host->config->id);
 	for (size_t i = 0; i < trace->n; i++)

@@ -32,6 +32,10 @@ struct json_object *gtm_explain_counts(const struct gtm_host *host);
 /* An address as text; 'out' has INET6_ADDRSTRLEN octets. */
 const char *gtm_explain_address(bool v6, const uint8_t *octets, char *out);
 
+/* The address of a candidate, or its alias; 'out' has DNAME_TEXT_MAX octets. */
+const char *gtm_explain_candidate(enum gtm_family family,
+				  const struct gtm_candidate *c, char *out);
+
 /* "192.0.2.0/24", "2001:db8::1"; false: neither. */
 bool gtm_explain_client(const char *text, struct gtm_client *out);
 

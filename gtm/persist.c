@@ -19,6 +19,7 @@ struct entry {
 
 struct gtm_persist {
 	size_t mask; /* of sets */
+	_Atomic size_t taken;
 	struct entry *entry;
 };
 
@@ -42,6 +43,7 @@ struct gtm_persist *gtm_persist_new(size_t entries)
 	if (p == NULL)
 		return NULL;
 	p->mask = n / WAYS - 1;
+	atomic_init(&p->taken, 0);
 	p->entry = aligned_alloc(LINE, n * sizeof(*p->entry));
 	if (p->entry == NULL) {
 		free(p);
@@ -62,9 +64,19 @@ void gtm_persist_free(struct gtm_persist *p)
 	free(p);
 }
 
+size_t gtm_persist_count(const struct gtm_persist *p)
+{
+	return atomic_load_explicit(&p->taken, memory_order_relaxed);
+}
+
+size_t gtm_persist_bytes(const struct gtm_persist *p)
+{
+	return (p->mask + 1) * WAYS * sizeof(struct entry);
+}
+
 static struct entry *set_of(const struct gtm_persist *p, uint64_t key)
 {
-	return &p->entry[(key & p->mask) * WAYS];
+	return &p->entry[(key >> 32 & p->mask) * WAYS];
 }
 
 /* The entry of the key, or NULL. */
@@ -98,6 +110,15 @@ uint32_t gtm_persist_find(const struct gtm_persist *p, uint64_t key,
 	return (uint32_t)load(&e->who);
 }
 
+/* Gives the place to another client. */
+static void take(struct gtm_persist *p, struct entry *e, uint64_t who,
+		 uint64_t when)
+{
+	store(&e->when, when);
+	if (atomic_exchange_explicit(&e->who, who, memory_order_relaxed) == 0)
+		atomic_fetch_add_explicit(&p->taken, 1, memory_order_relaxed);
+}
+
 /* A free place, or that which was not used for longest. */
 static struct entry *place(const struct gtm_persist *p, uint64_t key)
 {
@@ -128,8 +149,7 @@ void gtm_persist_put(struct gtm_persist *p, uint64_t key, uint32_t server,
 	}
 	if (e == NULL)
 		e = place(p, key);
-	store(&e->when, (uint64_t)now_s << 32 | now_s);
-	store(&e->who, who);
+	take(p, e, who, (uint64_t)now_s << 32 | now_s);
 }
 
 size_t gtm_persist_save(const struct gtm_persist *p, size_t *at,
@@ -147,7 +167,7 @@ size_t gtm_persist_save(const struct gtm_persist *p, size_t *at,
 		if (who == 0)
 			continue;
 		rows[n++] = (struct gtm_persist_row){
-			.tag = who >> 32 << 32 | *at / WAYS,
+			.tag = (uint32_t)(who >> 32),
 			.server = (uint32_t)who,
 			.age_s = now_s > made_s ? now_s - made_s : 0,
 			.idle_s = now_s > (uint32_t)when
@@ -161,11 +181,11 @@ size_t gtm_persist_save(const struct gtm_persist *p, size_t *at,
 void gtm_persist_restore(struct gtm_persist *p,
 			 const struct gtm_persist_row *row, uint32_t now_s)
 {
+	uint64_t key = (uint64_t)row->tag << 32;
+
 	if (row->server == 0 || row->age_s >= now_s || row->idle_s >= now_s ||
-	    find(p, row->tag) != NULL)
+	    find(p, key) != NULL)
 		return;
-	struct entry *e = place(p, row->tag);
-	store(&e->when,
-	      (uint64_t)(now_s - row->age_s) << 32 | (now_s - row->idle_s));
-	store(&e->who, row->tag >> 32 << 32 | row->server);
+	take(p, place(p, key), key | row->server,
+	     (uint64_t)(now_s - row->age_s) << 32 | (now_s - row->idle_s));
 }

@@ -12,7 +12,10 @@
  *
  * Keys are hashes of a hostname and a client's prefix, values hashes of a
  * server's id, both the same in every node and configuration: so a table
- * outlives reloads, and, saved, restarts.
+ * outlives reloads, and, saved, restarts.  Of a key the upper half counts, for
+ * its place too, so that entries fit a table of any size.  Two clients whose
+ * halves are the same (one in 4,000, beside a million others) share an entry,
+ * and so a server.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +28,10 @@ struct gtm_persist;
 /* Of so many entries (rounded up to a power of two, 64..2^28), or NULL. */
 struct gtm_persist *gtm_persist_new(size_t entries);
 void gtm_persist_free(struct gtm_persist *p); /* NULL is fine */
+
+/* Entries that are taken, and the octets that all of them need. */
+size_t gtm_persist_count(const struct gtm_persist *p);
+size_t gtm_persist_bytes(const struct gtm_persist *p);
 
 /* How long an entry holds. */
 struct gtm_persist_terms {
@@ -50,7 +57,7 @@ void gtm_persist_put(struct gtm_persist *p, uint64_t key, uint32_t server,
 
 /* An entry as it is saved; ages in seconds. */
 struct gtm_persist_row {
-	uint64_t tag; /* of its key; see gtm_persist_restore() */
+	uint32_t tag; /* the half of its key that is kept */
 	uint32_t server;
 	uint32_t age_s, idle_s; /* since it was made, and used */
 };

@@ -144,9 +144,11 @@ struct gtm_host {
 	const struct gtm_host *otherwise; /* answers when this one fails */
 	uint32_t max_age_ms;		  /* of its service's values */
 	uint32_t fall_ms, rise_ms; /* the least time to go down, come up */
-	bool thins;   /* some candidate sheds load, or starts slowly */
-	bool aliases; /* all candidates are: it has no other records */
-	bool ruled;   /* rules of clients name its servers, or their POPs */
+	bool thins; /* some candidate sheds load, or starts slowly */
+	/* of its candidates, and of those that stand in for them: */
+	bool some_alias; /* one at least is an alias */
+	bool all_alias;	 /* there is nothing else */
+	bool ruled; /* rules of clients name their servers, or these' POPs */
 	uint32_t n[GTM_FAMILIES];
 	/* by tier, then as in the configuration */
 	struct gtm_candidate *candidate[GTM_FAMILIES];

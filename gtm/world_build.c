@@ -610,10 +610,25 @@ static int host_make(const struct build *b,
 		for (size_t i = 0; i < config->n_servers[tier]; i++)
 			candidates_fill(b, host, tier, config->servers[tier][i],
 					done);
-	host->aliases = n[GTM_V4] + n[GTM_V6] > 0;
-	for (size_t i = 0; i < n[GTM_V4] + n[GTM_V6]; i++)
-		host->aliases &= host->candidate[GTM_V4][i].alias != NULL;
 	return counters_make(b, host);
+}
+
+/* What kinds of answers the host may get, by whoever's candidates. */
+static void aliases_note(struct gtm_host *host)
+{
+	size_t n = 0, aliases = 0;
+	unsigned int steps = 0; /* whoever made the configuration */
+
+	for (const struct gtm_host *at = host;
+	     at != NULL && steps <= CONFIG_ELSE_MAX;
+	     at = at->otherwise, steps++)
+		for (size_t f = 0; f < GTM_FAMILIES; f++)
+			for (uint32_t i = 0; i < at->n[f]; i++) {
+				n++;
+				aliases += at->candidate[f][i].alias != NULL;
+			}
+	host->some_alias = aliases > 0;
+	host->all_alias = aliases > 0 && aliases == n;
 }
 
 static int hosts_make(struct build *b)
@@ -632,6 +647,8 @@ static int hosts_make(struct build *b)
 		if (rc != 0)
 			return rc;
 	}
+	for (size_t i = 0; i < world->n_hosts; i++)
+		aliases_note(&world->hosts[i]);
 	return 0;
 }
 

@@ -64,7 +64,7 @@ static bool may_edit(const struct edit *ed, const dns_name_t *name,
 }
 
 /* Data of a response policy, which has the last word. */
-static bool is_rewritten(const query_ctx_t *qctx)
+bool edit_is_rewritten(const query_ctx_t *qctx)
 {
 	const dns_rpz_st_t *rpz = qctx->client->query.rpz_st;
 
@@ -109,6 +109,17 @@ static void audit(const struct edit *ed, const struct gtm_host *host,
 	}
 }
 
+/* The name is that of a zone of named's own. */
+static bool is_apex(const struct edit *ed, const dns_name_t *name)
+{
+	dns_db_t *db = edit_db(ed, name);
+	bool same = db != NULL && dns_name_equal(dns_db_origin(db), name);
+
+	if (db != NULL)
+		dns_db_detach(&db);
+	return same;
+}
+
 /* The decided records instead of 'set'; in the answer, to the question. */
 static void swap(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 		 const struct gtm_host *host, bool in_answer)
@@ -119,22 +130,24 @@ static void swap(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 
 	audit(ed, host, set);
 	steer_decide(ed->qctx, host, family, &g);
-	if (g.outcome != GTM_ADDRESSES && !in_answer &&
-	    ed->qctx->client->query.isreferral)
+	bool some = g.outcome == GTM_ADDRESSES;
+	if (g.outcome == GTM_ALIAS && is_apex(ed, name))
+		return; /* which cannot be one; told by alias.c */
+	if (!some && !in_answer && ed->qctx->client->query.isreferral)
 		return; /* glue, without which nobody gets there */
 	steer_count(ed->qctx, host, family, !in_answer, &g);
 	unsigned int kept = set->attributes & DNS_RDATASETATTR_REQUIRED;
 	edit_drop_set(ed, name, set);
 	if (g.outcome == GTM_SERVFAIL && asked)
 		ed->result = DNS_R_SERVFAIL;
-	else if (g.outcome == GTM_ALIAS &&
-		 (!in_answer || ed->qctx->qtype == dns_rdatatype_any))
-		return; /* where it leads, nobody here knows */
-	else if (g.n > 0)
+	else if (some)
 		ed->result = edit_add_addresses(ed, name, host, family, &g);
+	else if (g.outcome == GTM_ALIAS && in_answer &&
+		 ISC_LIST_EMPTY(name->list)) /* it stands alone */
+		ed->result = edit_add_alias(ed, name, family, &g);
 	else if (asked)
 		ed->emptied = true;
-	if (g.n > 0 && ed->result == ISC_R_SUCCESS)
+	if (some && ed->result == ISC_R_SUCCESS)
 		ISC_LIST_HEAD(name->list)->attributes |= kept;
 }
 
@@ -429,6 +442,11 @@ static bool has_family(const struct edit *ed, enum gtm_family family)
 	return false;
 }
 
+static bool has_answer(const struct edit *ed)
+{
+	return !ISC_LIST_EMPTY(ed->msg->sections[DNS_SECTION_ANSWER]);
+}
+
 /* One type is enough of an answer to ANY (RFC 8482 section 4.1). */
 static bool is_enough(const struct edit *ed)
 {
@@ -436,7 +454,7 @@ static bool is_enough(const struct edit *ed)
 
 	return qctx->view->minimal_any &&
 	       (qctx->client->attributes & NS_CLIENTATTR_TCP) == 0 &&
-	       !ISC_LIST_EMPTY(ed->msg->sections[DNS_SECTION_ANSWER]);
+	       has_answer(ed);
 }
 
 /*
@@ -453,9 +471,15 @@ static void edit_any(struct edit *ed, const struct place *place)
 			continue;
 		steer_decide(ed->qctx, place->host, family, &g);
 		steer_count(ed->qctx, place->host, family, f > 0, &g);
-		if (g.outcome != GTM_ADDRESSES)
-			continue;
+		bool alias = g.outcome == GTM_ALIAS;
+		if (g.n == 0 || (alias && has_answer(ed)))
+			continue; /* an alias stands alone */
 		edit_drop_denial(ed);
+		if (alias) {
+			edit_decided(ed, ed->qctx->client->query.qname, family,
+				     &g);
+			return;
+		}
 		dns_name_t *owner = own_name(ed);
 		ed->result = owner != NULL ? edit_add_addresses(ed, owner,
 								place->host,
@@ -499,7 +523,7 @@ static void respond_signed(struct edit *ed, const struct gtm_host *host)
 	dns_rdatalist_tordataset(sigs.list, qctx->sigrdataset);
 }
 
-void edit_respond(const struct view_map *map, query_ctx_t *qctx)
+bool edit_respond(const struct view_map *map, query_ctx_t *qctx)
 {
 	struct edit ed = { .map = map,
 			   .qctx = qctx,
@@ -509,32 +533,38 @@ void edit_respond(const struct view_map *map, query_ctx_t *qctx)
 	struct fresh f;
 
 	if (!qctx->is_zone || !is_address(set->type) || qctx->dbuf == NULL ||
-	    set->rdclass != dns_rdataclass_in || is_rewritten(qctx))
-		return;
+	    set->rdclass != dns_rdataclass_in || edit_is_rewritten(qctx))
+		return false;
 	/* named has noted which of these records dns64 would leave out */
 	if (qctx->client->query.dns64_aaaaok != NULL)
-		return;
+		return false;
 	const struct place *place = host_at(&ed, qctx->fname);
 	if (place == NULL)
-		return;
+		return false;
 	if (dns_db_issecure(qctx->db)) {
+		if (place->host->some_alias)
+			(void)edit_may_alias(qctx, place->host); /* says so */
 		respond_signed(&ed, place->host);
-		return;
+		return false;
 	}
 	enum gtm_family family = family_of(set->type);
 	steer_decide(qctx, place->host, family, &g);
-	if (g.outcome != GTM_ADDRESSES) /* for edit_message() */
-		return;
+	if (g.n == 0) /* for edit_message() */
+		return false;
+	if (g.outcome == GTM_ALIAS)
+		return edit_may_alias(qctx, place->host) &&
+		       edit_put_alias(&ed, place->host, family, &g);
 	/* from now on the name has its place in the buffer */
 	ns_client_keepname(qctx->client, qctx->fname, qctx->dbuf);
 	qctx->dbuf = NULL;
 	if (edit_fresh_addresses(&ed, place->host, family, &g, &f) !=
 	    ISC_R_SUCCESS)
-		return;
+		return false;
 	audit(&ed, place->host, set);
 	steer_count(qctx, place->host, family, false, &g);
 	dns_rdataset_disassociate(set);
 	dns_rdatalist_tordataset(f.list, set);
+	return false;
 }
 
 /*
@@ -600,7 +630,7 @@ isc_result_t edit_message(const struct view_map *map, query_ctx_t *qctx)
 	dns_rcode_t rcode = ed.msg->rcode;
 
 	if ((rcode != dns_rcode_noerror && rcode != dns_rcode_nxdomain) ||
-	    ed.msg->rdclass != dns_rdataclass_in || is_rewritten(qctx))
+	    ed.msg->rdclass != dns_rdataclass_in || edit_is_rewritten(qctx))
 		return ISC_R_SUCCESS;
 	bool had = !ISC_LIST_EMPTY(ed.msg->sections[DNS_SECTION_ANSWER]);
 	if (ed.ours)
@@ -633,6 +663,8 @@ static bool touches_set(const struct edit *ed, const dns_name_t *name,
 	unsigned int octets;
 	bool exact;
 
+	if (set->type == dns_rdatatype_ns)
+		return map_ns(ed->map, name->ndata, name->length) != NULL;
 	if (is_address(set->type))
 		return host_at(ed, name) != NULL;
 	if (is_binding(set->type))
@@ -674,7 +706,7 @@ static bool touches(const struct view_map *map, const struct store_entry *e)
 
 	if (exact && (place->host != NULL || e->kind == STORE_NXDOMAIN))
 		return true;
-	if (f->count[0] + f->count[2] == 0)
+	if (f->count[0] + f->count[2] == 0 && map->n_ns == 0)
 		return false;
 	isc_buffer_constinit(&wire, e->octets + f->wire, f->n);
 	isc_buffer_add(&wire, f->n);
@@ -684,7 +716,9 @@ static bool touches(const struct view_map *map, const struct store_entry *e)
 		dns_message_parse(ed.msg, &wire, DNS_MESSAGEPARSE_BESTEFFORT);
 	if (result == ISC_R_SUCCESS || result == DNS_R_RECOVERABLE)
 		found = touches_section(&ed, DNS_SECTION_ANSWER) ||
-			touches_section(&ed, DNS_SECTION_ADDITIONAL);
+			touches_section(&ed, DNS_SECTION_ADDITIONAL) ||
+			(map->n_ns > 0 &&
+			 touches_section(&ed, DNS_SECTION_AUTHORITY));
 	dns_message_detach(&ed.msg);
 	return found;
 }

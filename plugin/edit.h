@@ -26,18 +26,12 @@
 bool edit_wanted(const struct view_map *map, struct store_entry *e);
 
 /*
- * At NS_QUERY_START_BEGIN, when an alias is to be followed: true if it leads
- * to a hostname that edit_message() will continue with, so that named need not
- * look for it anywhere, nor ask another server.
- */
-bool edit_ends_chain(const struct view_map *map, query_ctx_t *qctx);
-
-/*
  * At NS_QUERY_RESPOND_BEGIN: the RRset that named is about to answer with, if
  * it is a hostname's, becomes the decided one; named need not carry all the
  * placeholders along.  Whatever is no plain case is left to edit_message().
+ * True: an alias was decided, and alias_finish() (alias.h) goes on.
  */
-void edit_respond(const struct view_map *map, query_ctx_t *qctx);
+bool edit_respond(const struct view_map *map, query_ctx_t *qctx);
 
 /*
  * At NS_QUERY_DONE_SEND: edits the client's message.  Returns ISC_R_SUCCESS, or

@@ -15,6 +15,7 @@
 #include <dns/zt.h>
 #include <ns/client.h>
 
+#include "plugin/alias.h"
 #include "plugin/edit.h"
 #include "plugin/steer.h"
 
@@ -151,14 +152,17 @@ static void add_domain_soa(struct edit *ed, const struct domain *domain)
 		ed->result = edit_fresh_done(ed, &f, owner);
 }
 
-/* The chain ends at 'place', whatever came after it. */
+/*
+ * The chain comes to 'place', whatever came after it; it ends there, but for an
+ * alias that is decided, which is noted.
+ */
 static void end_chain(struct edit *ed, dns_name_t *last,
 		      const dns_name_t *target, const struct place *place)
 {
 	enum gtm_family family = family_of(ed->qctx->qtype);
-	dns_name_t *owner;
 	struct gtm_answer g;
 
+	ed->chained = NULL;
 	steer_decide(ed->qctx, place->host, family, &g);
 	steer_count(ed->qctx, place->host, family, false, &g);
 	if (g.outcome == GTM_SERVFAIL) {
@@ -173,10 +177,8 @@ static void end_chain(struct edit *ed, dns_name_t *last,
 		return;
 	}
 	edit_drop_denial(ed);
-	owner = edit_add_name(ed, target, DNS_SECTION_ANSWER);
-	ed->result = owner != NULL ? edit_add_addresses(ed, owner, place->host,
-							family, &g)
-				   : ISC_R_NOMEMORY;
+	if (!edit_has_name(ed, target)) /* or aliases go round in a ring */
+		edit_decided(ed, target, family, &g);
 }
 
 /*
@@ -202,22 +204,31 @@ void edit_cut_alias(struct edit *ed)
 	}
 }
 
-/*
- * Where the answer's chain of aliases first comes to a hostname that is ours to
- * continue with: the alias's name and its target; or NULL.
- */
-static const struct place *chain_find(const struct edit *ed, dns_name_t **name,
-				      dns_name_t *target)
+/* A question at the hostname is one for a decision. */
+static bool is_asked(const struct edit *ed, const struct gtm_host *host)
 {
-	if (!is_address(ed->qctx->qtype))
-		return NULL;
-	for (*name = ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
-	     *name != NULL; *name = ISC_LIST_NEXT(*name, link)) {
+	return is_address(ed->qctx->qtype) ||
+	       alias_for_all(host, ed->qctx->qtype);
+}
+
+const struct place *edit_chain_find(const struct edit *ed, dns_name_t **name,
+				    dns_name_t *target)
+{
+	*name = ed->chained;
+	if (*name == NULL)
+		*name = ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
+	for (; *name != NULL; *name = ISC_LIST_NEXT(*name, link)) {
+		const dns_name_t *next = ISC_LIST_NEXT(*name, link);
 		dns_rdataset_t *alias = edit_alias_at(*name);
 		const struct place *place =
 			alias != NULL ? alias_place(ed, alias, target) : NULL;
-		if (place != NULL && place->host != NULL)
-			return place;
+		if (place == NULL || place->host == NULL ||
+		    !is_asked(ed, place->host))
+			continue;
+		/* alias_ends_chain() has put there what was decided */
+		if (!ed->ours && next != NULL && dns_name_equal(next, target))
+			continue;
+		return place;
 	}
 	return NULL;
 }
@@ -239,21 +250,16 @@ void edit_chain(struct edit *ed)
 {
 	dns_name_t *name;
 	dns_name_t target;
-	const struct place *place = chain_find(ed, &name, &target);
 
-	if (place != NULL)
+	for (unsigned int i = 0; i < EDIT_CHAIN_MAX; i++) {
+		const struct place *place = edit_chain_find(ed, &name, &target);
+		if (place == NULL)
+			break;
 		end_chain(ed, name, &target, place);
-	else if (ed->msg->rcode == dns_rcode_nxdomain && chain_exists(ed))
+		if (ed->chained == NULL || ed->result != ISC_R_SUCCESS)
+			return;
+	}
+	if (ed->chained == NULL && ed->msg->rcode == dns_rcode_nxdomain &&
+	    chain_exists(ed))
 		ed->msg->rcode = dns_rcode_noerror;
-}
-
-bool edit_ends_chain(const struct view_map *map, query_ctx_t *qctx)
-{
-	const struct edit ed = { .map = map,
-				 .qctx = qctx,
-				 .msg = qctx->client->message };
-	dns_name_t *name;
-	dns_name_t target;
-
-	return chain_find(&ed, &name, &target) != NULL;
 }

@@ -25,8 +25,12 @@ struct edit {
 	dns_message_t *msg;
 	bool ours;    /* made from an origin's answer, not from named's zones */
 	bool emptied; /* nothing is left of what was asked for */
+	/* the last alias that was decided here in a chain; NULL: none */
+	dns_name_t *chained;
 	isc_result_t result;
 };
+
+#define EDIT_CHAIN_MAX 8u /* aliases decided one after another */
 
 /* Records for a new RRset, and the room for their data. */
 struct fresh {
@@ -58,6 +62,20 @@ isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
 /* The signatures of a set, not yet in one of their own. */
 isc_result_t edit_fresh_sigs(struct edit *ed, const struct sign_set *from,
 			     uint32_t ttl_s, struct fresh *f);
+
+/* The decided alias, in a set at 'owner'. */
+isc_result_t edit_add_alias(struct edit *ed, dns_name_t *owner,
+			    enum gtm_family family, const struct gtm_answer *g);
+
+/*
+ * Adds 'name' to the answer with what was decided for it, 'g->n' > 0; notes it
+ * as ed->chained if it is an alias.
+ */
+void edit_decided(struct edit *ed, const dns_name_t *name,
+		  enum gtm_family family, const struct gtm_answer *g);
+
+/* True if the answer has records of that name. */
+bool edit_has_name(const struct edit *ed, const dns_name_t *name);
 
 /* A new name at the end of a section, or NULL. */
 dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,
@@ -104,3 +122,21 @@ void edit_cut_alias(struct edit *ed);
 
 /* Continues a chain that has come to a hostname of ours. */
 void edit_chain(struct edit *ed);
+
+/*
+ * Where the answer's chain of aliases first comes to a hostname that is ours to
+ * continue with, after what was decided: the alias's name and its target; or
+ * NULL.
+ */
+const struct place *edit_chain_find(const struct edit *ed, dns_name_t **name,
+				    dns_name_t *target);
+
+/* edit.c: a response policy has the last word. */
+bool edit_is_rewritten(const query_ctx_t *qctx);
+
+/* alias.c: named's zone may have an alias at the name asked for; logs. */
+bool edit_may_alias(const query_ctx_t *qctx, const struct gtm_host *host);
+
+/* The alias that was decided goes to the name asked for; false: it cannot. */
+bool edit_put_alias(struct edit *ed, const struct gtm_host *host,
+		    enum gtm_family family, const struct gtm_answer *g);

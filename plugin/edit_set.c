@@ -157,6 +157,16 @@ isc_result_t edit_fresh_sigs(struct edit *ed, const struct sign_set *from,
 	return result;
 }
 
+isc_result_t edit_add_alias(struct edit *ed, dns_name_t *owner,
+			    enum gtm_family family, const struct gtm_answer *g)
+{
+	isc_result_t result = edit_add_addresses(ed, owner, g->host, family, g);
+
+	if (result == ISC_R_SUCCESS) /* as data of a zone: see edit_chain.c */
+		ISC_LIST_HEAD(owner->list)->trust = dns_trust_ultimate;
+	return result;
+}
+
 dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,
 			  dns_section_t section)
 {
@@ -167,4 +177,30 @@ dns_name_t *edit_add_name(struct edit *ed, const dns_name_t *name,
 	dns_name_copy(name, made);
 	dns_message_addname(ed->msg, made, section);
 	return made;
+}
+
+bool edit_has_name(const struct edit *ed, const dns_name_t *name)
+{
+	const dns_name_t *at =
+		ISC_LIST_HEAD(ed->msg->sections[DNS_SECTION_ANSWER]);
+
+	while (at != NULL && !dns_name_equal(at, name))
+		at = ISC_LIST_NEXT(at, link);
+	return at != NULL;
+}
+
+void edit_decided(struct edit *ed, const dns_name_t *name,
+		  enum gtm_family family, const struct gtm_answer *g)
+{
+	bool alias = g->outcome == GTM_ALIAS;
+	dns_name_t *owner = edit_add_name(ed, name, DNS_SECTION_ANSWER);
+
+	if (owner == NULL)
+		ed->result = ISC_R_NOMEMORY;
+	else if (alias)
+		ed->result = edit_add_alias(ed, owner, family, g);
+	else
+		ed->result = edit_add_addresses(ed, owner, g->host, family, g);
+	if (alias && ed->result == ISC_R_SUCCESS)
+		ed->chained = owner;
 }

@@ -95,10 +95,12 @@ static const char *where_is(struct process *p, const struct dname *name,
 			    char *text)
 {
 	const char *where = "";
+	bool exact;
 
 	pthread_mutex_lock(&p->lock);
 	const struct place *place =
-		p->all != NULL ? map_host(p->all, name->wire, name->n) : NULL;
+		p->all != NULL ? map_find(p->all, name->wire, name->n, &exact)
+			       : NULL;
 	if (place != NULL && place->domain != NULL)
 		where = "domain";
 	else if (place != NULL && place->zone != NULL)
@@ -128,9 +130,10 @@ void traffic_explain(struct engine *e, struct control_client *client,
 		.where = where_is(e->process, &in.host->config->name, where),
 		.counted = true,
 	};
-	rcu_enter(); /* for the map of clients */
+	rcu_enter(); /* for the map and the table of clients */
 	in.q.clients = atomic_load_explicit(&explain.world->clients,
 					    memory_order_acquire);
+	in.q.persist = process_clients(e->process);
 	struct json_object *o = gtm_explain_json(&explain);
 	rcu_leave();
 	if (o == NULL) {
@@ -159,7 +162,7 @@ struct json_object *traffic_host(struct engine *e, const struct gtm_host *host)
 void traffic_answers(const struct gtm_world *world, const struct gtm_host *host,
 		     struct json_object *list)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[DNAME_TEXT_MAX];
 
 	for (size_t f = 0; f < GTM_FAMILIES; f++)
 		for (size_t i = 0; i < host->n[f]; i++) {
@@ -168,9 +171,9 @@ void traffic_answers(const struct gtm_world *world, const struct gtm_host *host,
 			add_text(o, "name", host->config->id);
 			add_text(o, "server",
 				 world->config->servers[c->server].id);
-			add_text(o, "address",
-				 gtm_explain_address(f == GTM_V6, c->address,
-						     text));
+			add_text(o, c->alias == NULL ? "address" : "alias",
+				 gtm_explain_candidate((enum gtm_family)f, c,
+						       text));
 			add_number(o, "given",
 				   atomic_load_explicit(&c->tally->given,
 							memory_order_relaxed));

@@ -15,10 +15,12 @@
 
 #include "common/rcu.h"
 #include "plugin/access.h"
+#include "plugin/alias.h"
 #include "plugin/denial.h"
 #include "plugin/edit.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
+#include "plugin/nsselect.h"
 #include "plugin/process.h"
 #include "plugin/send.h"
 #include "plugin/sign.h"
@@ -29,7 +31,14 @@
 #define PREFETCH_AGAIN_S 2u  /* between two questions for it */
 
 /* What the hook decided inside its RCU section, to be done outside it. */
-enum step { STEP_NOT_OURS, STEP_DONE, STEP_SEND, STEP_WAIT, STEP_FAIL };
+enum step {
+	STEP_NOT_OURS,
+	STEP_DONE,
+	STEP_SEND,
+	STEP_WAIT,
+	STEP_FAIL,
+	STEP_CHAIN
+};
 
 struct decision {
 	enum step step;
@@ -218,8 +227,9 @@ static bool is_steered(const struct place *place, bool exact,
 	enum gtm_family family =
 		qctx->qtype == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
 
-	if (!exact || place->host == NULL || !steer_decides(qctx->qtype) ||
-	    place->host->n[family] == 0)
+	if (!exact || place->host == NULL || place->host->n[family] == 0 ||
+	    !(steer_decides(qctx->qtype) ||
+	      alias_for_all(place->host, qctx->qtype)))
 		return false;
 	if (e != NULL && e->kind != STORE_FAILURE)
 		return !e->is_signed;
@@ -362,18 +372,26 @@ static void give_made(struct decision *d, query_ctx_t *qctx,
 		fail(d, DNS_EDE_OTHER, "no server is up");
 		return;
 	}
+	if (result == STEER_CHAIN || result == STEER_LIMITED) {
+		d->step = result == STEER_CHAIN ? STEP_CHAIN : STEP_DONE;
+		if (place->zone != NULL)
+			count(place->zone, result == STEER_CHAIN
+						   ? COUNT_RENDERED
+						   : COUNT_LIMITED);
+		return;
+	}
 	if (a->kind == STORE_NXDOMAIN)
 		labels = place->apex_labels + 1;
 	give(d, qctx, a, labels, place->zone);
 }
 
 static void decide_host(struct decision *d, query_ctx_t *qctx,
-			const struct place *place)
+			const struct view_map *map, const struct place *place)
 {
 	struct made made;
 	struct send_answer a;
 
-	give_made(d, qctx, place, steer_host(&made, qctx, place, &a), &a);
+	give_made(d, qctx, place, steer_host(map, &made, qctx, place, &a), &a);
 }
 
 /*
@@ -421,7 +439,7 @@ static void answer(struct decision *d, struct look *l)
 
 	if (l->steered ||
 	    (e != NULL && is_steered(l->place, l->exact, l->qctx, e))) {
-		decide_host(d, l->qctx, l->place);
+		decide_host(d, l->qctx, l->map, l->place);
 	} else if (e == NULL || !store_fresh(e, l->now_s)) {
 		if (!give_denied(d, l))
 			miss(d, l);
@@ -444,7 +462,8 @@ static void answer_domain(struct decision *d, struct look *l)
 	struct send_answer a;
 
 	give_made(d, l->qctx, l->place,
-		  steer_domain(&made, l->qctx, l->place, l->exact, &a), &a);
+		  steer_domain(l->map, &made, l->qctx, l->place, l->exact, &a),
+		  &a);
 }
 
 static void note_view(struct instance *inst, const dns_view_t *view)
@@ -531,7 +550,7 @@ static void answer_resumed(struct decision *d, query_ctx_t *qctx,
 
 	if (place != NULL && place->zone != NULL &&
 	    is_steered(place, exact, qctx, e)) {
-		decide_host(d, qctx, place);
+		decide_host(d, qctx, map, place);
 	} else if (e == NULL) {
 		count(result->zone, COUNT_FAILURES);
 		fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
@@ -582,6 +601,9 @@ ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp)
 	case STEP_FAIL:
 		send_failure(qctx, d.ede, d.text, resp);
 		break;
+	case STEP_CHAIN:
+		alias_finish(qctx, resp);
+		break;
 	}
 	return NS_HOOK_RETURN;
 }
@@ -597,7 +619,7 @@ ns_hookresult_t hook_start(void *arg, void *data, isc_result_t *resp)
 	rcu_enter();
 	const struct view_map *map =
 		atomic_load_explicit(&inst->map, memory_order_acquire);
-	bool ends = map != NULL && edit_ends_chain(map, qctx);
+	bool ends = map != NULL && alias_ends_chain(map, qctx);
 	rcu_leave();
 	if (!ends)
 		return NS_HOOK_CONTINUE;
@@ -606,22 +628,36 @@ ns_hookresult_t hook_start(void *arg, void *data, isc_result_t *resp)
 	return NS_HOOK_RETURN;
 }
 
-ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp)
+/* What named has found, or not: an alias may take its place. */
+static ns_hookresult_t respond(query_ctx_t *qctx, struct instance *inst,
+			       bool found, isc_result_t *resp)
 {
-	const query_ctx_t *qctx = arg;
-	struct instance *inst = data;
-
-	(void)resp;
 	if (!atomic_load_explicit(&inst->steers, memory_order_relaxed) ||
 	    is_plain(qctx->client))
 		return NS_HOOK_CONTINUE;
 	rcu_enter();
 	const struct view_map *map =
 		atomic_load_explicit(&inst->map, memory_order_acquire);
+	bool alias = false;
 	if (map != NULL)
-		edit_respond(map, arg);
+		alias = found && steer_decides(qctx->type)
+				? edit_respond(map, qctx)
+				: alias_respond(map, qctx);
 	rcu_leave();
-	return NS_HOOK_CONTINUE;
+	if (!alias)
+		return NS_HOOK_CONTINUE;
+	alias_finish(qctx, resp);
+	return NS_HOOK_RETURN;
+}
+
+ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp)
+{
+	return respond(arg, data, true, resp);
+}
+
+ns_hookresult_t hook_other(void *arg, void *data, isc_result_t *resp)
+{
+	return respond(arg, data, false, resp);
 }
 
 ns_hookresult_t hook_done(void *arg, void *data, isc_result_t *resp)
@@ -630,13 +666,20 @@ ns_hookresult_t hook_done(void *arg, void *data, isc_result_t *resp)
 	struct instance *inst = data;
 	isc_result_t result = ISC_R_SUCCESS;
 
-	if (!atomic_load_explicit(&inst->steers, memory_order_relaxed) ||
-	    !edit_possible(qctx, is_plain(qctx->client)))
+	if (!atomic_load_explicit(&inst->steers, memory_order_relaxed))
+		return NS_HOOK_CONTINUE;
+	bool edit = edit_possible(qctx, is_plain(qctx->client));
+	bool ns =
+		atomic_load_explicit(&inst->delegates, memory_order_relaxed) &&
+		nsselect_possible(qctx);
+	if (!edit && !ns)
 		return NS_HOOK_CONTINUE;
 	rcu_enter();
 	const struct view_map *map =
 		atomic_load_explicit(&inst->map, memory_order_acquire);
-	if (map != NULL)
+	if (map != NULL && ns) /* before addresses are decided that go */
+		result = nsselect_message(map, qctx);
+	if (map != NULL && edit && result == ISC_R_SUCCESS)
 		result = edit_message(map, qctx);
 	rcu_leave();
 	if (result == ISC_R_SUCCESS)

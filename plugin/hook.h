@@ -15,8 +15,11 @@
 /* An ns_hook_action_t; 'data' is the view's struct instance. */
 ns_hookresult_t hook_setup(void *arg, void *data, isc_result_t *resp);
 
-/* The same at NS_QUERY_START_BEGIN, _RESPOND_BEGIN and _DONE_SEND: see edit.h.
+/*
+ * The same at NS_QUERY_START_BEGIN, _RESPOND_BEGIN, _RESPOND_ANY_BEGIN and
+ * _NODATA_BEGIN (hook_other()), and _DONE_SEND: see alias.h and edit.h.
  */
 ns_hookresult_t hook_start(void *arg, void *data, isc_result_t *resp);
 ns_hookresult_t hook_respond(void *arg, void *data, isc_result_t *resp);
+ns_hookresult_t hook_other(void *arg, void *data, isc_result_t *resp);
 ns_hookresult_t hook_done(void *arg, void *data, isc_result_t *resp);

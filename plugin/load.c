@@ -125,14 +125,18 @@ static void domain_make(struct domain *d, const struct config_domain *config,
 	d->soa_n = (uint16_t)(p - d->soa);
 }
 
-/* True if both have the same hostnames and domains, in the same zones. */
+/* True if both serve the same hostnames and domains, in the same zones. */
 static bool same_names(const struct config *a, const struct config *b)
 {
 	if (a->n_hostnames != b->n_hostnames || a->n_domains != b->n_domains ||
 	    a->n_zones != b->n_zones)
 		return false;
 	for (size_t i = 0; i < a->n_hostnames; i++)
-		if (!dname_equal(&a->hostnames[i].name, &b->hostnames[i].name))
+		if (!dname_equal(&a->hostnames[i].name,
+				 &b->hostnames[i].name) ||
+		    a->hostnames[i].dry_run != b->hostnames[i].dry_run ||
+		    a->hostnames[i].name_servers !=
+			    b->hostnames[i].name_servers)
 			return false;
 	for (size_t i = 0; i < a->n_domains; i++)
 		if (!dname_equal(&a->domains[i].name, &b->domains[i].name))
@@ -246,6 +250,7 @@ static void note_steers(struct instance *inst, const struct view_map *map)
 {
 	atomic_store(&inst->steers,
 		     map != NULL && map->snapshot->world->n_hosts > 0);
+	atomic_store(&inst->delegates, map != NULL && map->n_ns > 0);
 }
 
 /* Process lock held. */

@@ -156,8 +156,8 @@ static bool add_hosts(struct draft *d)
 	for (size_t i = 0; i < world->n_hosts; i++) {
 		const struct gtm_host *host = &world->hosts[i];
 		const struct dname *name = &host->config->name;
-		if (host->config->dry_run)
-			continue; /* see index_dry() */
+		if (host->config->dry_run || host->config->name_servers)
+			continue; /* see index_some() */
 		const struct item *apex = apex_of(d, name);
 		/* add() moves items */
 		const struct dname *around = apex != NULL ? apex->name : NULL;
@@ -214,24 +214,34 @@ static void place_add(struct draft *d, struct view_map *map,
 		atomic_store(&place->zone->has_hostnames, true);
 }
 
-static bool index_dry(struct process *p, const struct gtm_world *world,
-		      struct view_map *map)
+static bool is_dry(const struct gtm_host *host)
+{
+	return host->config->dry_run;
+}
+
+static bool is_ns(const struct gtm_host *host)
+{
+	return host->config->name_servers;
+}
+
+/* Those that are not served as others: '*n' of them, NULL if none. */
+static bool index_some(struct process *p, const struct gtm_world *world,
+		       bool (*wanted)(const struct gtm_host *host),
+		       struct nameset **set, size_t *n)
 {
 	const struct dname **names =
 		malloc((world->n_hosts + 1) * sizeof(*names));
 	void **values = malloc((world->n_hosts + 1) * sizeof(*values));
 	bool ok = names != NULL && values != NULL;
-	size_t n = 0;
 
 	for (size_t i = 0; ok && i < world->n_hosts; i++) {
-		if (!world->hosts[i].config->dry_run)
+		if (!wanted(&world->hosts[i]))
 			continue;
-		names[n] = &world->hosts[i].config->name;
-		values[n++] = (void *)&world->hosts[i];
+		names[*n] = &world->hosts[i].config->name;
+		values[(*n)++] = (void *)&world->hosts[i];
 	}
-	map->n_dry = n;
 	ok = ok &&
-	     (n == 0 || nameset_new(names, values, n, p->seed, &map->dry) == 0);
+	     (*n == 0 || nameset_new(names, values, *n, p->seed, set) == 0);
 	free(names);
 	free(values);
 	return ok;
@@ -289,7 +299,10 @@ static struct view_map *draft_build(struct process *p, struct draft *d)
 	map->refs = 1;
 	map->snapshot = d->s;
 	snapshot_ref(d->s);
-	if (index_places(p, map) && index_dry(p, map->snapshot->world, map))
+	const struct gtm_world *world = d->s->world;
+	if (index_places(p, map) &&
+	    index_some(p, world, is_dry, &map->dry, &map->n_dry) &&
+	    index_some(p, world, is_ns, &map->ns, &map->n_ns))
 		return map;
 	map_free(map);
 	return NULL;
@@ -325,6 +338,7 @@ void map_free(struct view_map *map)
 	zonemap_free(map->places);
 	nameset_free(map->hosts);
 	nameset_free(map->dry);
+	nameset_free(map->ns);
 	between_free(map->between, map->n_between);
 	snapshot_unref(map->snapshot);
 	free(map);

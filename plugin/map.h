@@ -19,6 +19,8 @@ struct view_map {
 	struct nameset *hosts;	/* -> those of hostnames */
 	struct nameset *dry;	/* -> hosts that are decided, but not served */
 	size_t n_dry;
+	struct nameset *ns; /* -> hosts whose name servers are decided */
+	size_t n_ns;
 	struct snapshot *snapshot; /* a reference */
 	struct dname **between;	   /* names made for it */
 	size_t n_between;
@@ -84,4 +86,11 @@ static inline const struct gtm_host *map_dry(const struct view_map *map,
 					     const uint8_t *qname, size_t n)
 {
 	return map->n_dry == 0 ? NULL : nameset_find(map->dry, qname, n);
+}
+
+/* The hostname of exactly that name whose name servers are decided, or NULL. */
+static inline const struct gtm_host *map_ns(const struct view_map *map,
+					    const uint8_t *qname, size_t n)
+{
+	return map->n_ns == 0 ? NULL : nameset_find(map->ns, qname, n);
 }

@@ -157,10 +157,11 @@ struct view_map;
 struct instance {
 	struct instance *next; /* process lock */
 	struct view_map *_Atomic map;
-	_Atomic bool steers; /* the map has hostnames: a hint, read first */
-	dns_acl_t *query_on; /* the view's allow-query-on, NULL: none */
-	size_t n_selected;   /* 0: all zones */
-	char **selected;     /* ids of zones */
+	_Atomic bool steers;	/* the map has hostnames: a hint, read first */
+	_Atomic bool delegates; /* and some whose name servers are decided */
+	dns_acl_t *query_on;	/* the view's allow-query-on, NULL: none */
+	size_t n_selected;	/* 0: all zones */
+	char **selected;	/* ids of zones */
 	char *node;
 	char *config_file;
 	char where[160];    /* "named.conf:12" */
@@ -213,9 +214,10 @@ struct process {
 	struct view_map *all; /* the map of all zones, NULL: no configuration */
 	struct load_report report;
 	struct gtm_persist *_Atomic clients; /* see process_clients() */
-	bool tables_read;	  /* by the thread that puts in force */
-	struct err geo_fault;	  /* process lock; no text: none */
-	int64_t geo_fault_wall_s; /* likewise */
+	uint32_t clients_max; /* of that; by the thread that puts in force */
+	bool tables_read;     /* by the thread that puts in force */
+	struct err geo_fault; /* process lock; no text: none */
+	int64_t geo_fault_wall_s;		      /* likewise */
 	struct gtm_geo_file geo_seen[CONFIG_GEO_MAX]; /* who loads */
 	_Atomic bool geo_queued;		      /* a check is */
 	bool drains_read;   /* by the thread that puts in force */
@@ -287,7 +289,10 @@ static inline uint64_t process_now_ms(const struct process *p)
 	return atomic_load_explicit(&p->now_ms, memory_order_relaxed);
 }
 
-/* The table of clients that keep their servers; NULL: none is wanted. */
+/*
+ * The table of clients that keep their servers; NULL: none is wanted.  Good
+ * within the RCU section, and for the worker.
+ */
 static inline struct gtm_persist *process_clients(struct process *p)
 {
 	return atomic_load_explicit(&p->clients, memory_order_acquire);

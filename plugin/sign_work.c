@@ -205,8 +205,12 @@ static void attach(struct sign *s, uint32_t now_s)
 	     o = ISC_LIST_NEXT(o, link))
 		o->kept = false;
 	for (size_t i = 0;
-	     now != NULL && s->n_zones > 0 && i < now->world->n_hosts; i++)
-		owners_keep(s, &now->world->hosts[i]);
+	     now != NULL && s->n_zones > 0 && i < now->world->n_hosts; i++) {
+		const struct gtm_host *host = &now->world->hosts[i];
+		/* of the others no address is ever served */
+		if (!host->config->name_servers && !host->config->dry_run)
+			owners_keep(s, host);
+	}
 	for (struct sign_owner *o = ISC_LIST_HEAD(s->owners); o != NULL;
 	     o = next) {
 		next = ISC_LIST_NEXT(o, link);

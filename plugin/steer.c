@@ -14,7 +14,9 @@
 #include <isc/sockaddr.h>
 #include <ns/client.h>
 
+#include "plugin/alias.h"
 #include "plugin/notes.h"
+#include "plugin/nsselect.h"
 
 #define REDRAWS	  4u   /* while a signature is pending */
 #define FEW_DRAWS 256u /* a power of two */
@@ -283,15 +285,9 @@ static void put_addresses(struct pen *pen, const struct gtm_host *host,
 	for (unsigned int i = 0; i < g->n; i++) {
 		const struct gtm_candidate *c =
 			&host->candidate[family][g->pick[i]];
-		if (c->alias != NULL)
-			made_record(pen, MADE_ANSWER, WIRE_HEADER,
-				    dns_rdatatype_cname, g->ttl_s,
-				    made_octets(c->alias->wire, c->alias->n));
-		else
-			made_record(pen, MADE_ANSWER, WIRE_HEADER,
-				    v6 ? dns_rdatatype_aaaa : dns_rdatatype_a,
-				    g->ttl_s,
-				    made_octets(c->address, v6 ? 16 : 4));
+		made_record(pen, MADE_ANSWER, WIRE_HEADER,
+			    v6 ? dns_rdatatype_aaaa : dns_rdatatype_a, g->ttl_s,
+			    made_octets(c->address, v6 ? 16 : 4));
 	}
 }
 
@@ -308,14 +304,28 @@ static void put_soa(struct pen *pen, enum made_section section,
 		    made_octets(domain->soa, domain->soa_n));
 }
 
-static void put_ns(struct pen *pen, const struct domain *domain)
+/* Those that are decided, or all. */
+static void put_ns(struct pen *pen, query_ctx_t *qctx,
+		   const struct view_map *map, const struct domain *domain)
 {
 	const struct config_domain *config = domain->config;
+	struct nsselect s;
+	size_t n = 0;
 
+	nsselect_decide(map, qctx, config->name.wire, config->name.n, false,
+			&s);
 	for (size_t i = 0; i < config->n_ns; i++)
+		n += nsselect_has(&s, config->ns[i].wire, config->ns[i].n);
+	if (n == 0)
+		s.host = NULL;
+	for (size_t i = 0; i < config->n_ns; i++) {
+		const struct dname *ns = &config->ns[i];
+		if (!nsselect_has(&s, ns->wire, ns->n))
+			continue;
 		made_record(pen, MADE_ANSWER, pen->apex, dns_rdatatype_ns,
-			    config->ttl_s,
-			    made_octets(config->ns[i].wire, config->ns[i].n));
+			    s.host != NULL ? s.g.ttl_s : config->ttl_s,
+			    made_octets(ns->wire, ns->n));
+	}
 }
 
 static enum steer_result finish(struct pen *pen, enum store_kind kind,
@@ -325,8 +335,9 @@ static enum steer_result finish(struct pen *pen, enum store_kind kind,
 	return STEER_ANSWER;
 }
 
-enum steer_result steer_host(struct made *made, query_ctx_t *qctx,
-			     const struct place *place, struct send_answer *a)
+enum steer_result steer_host(const struct view_map *map, struct made *made,
+			     query_ctx_t *qctx, const struct place *place,
+			     struct send_answer *a)
 {
 	enum gtm_family family =
 		qctx->qtype == dns_rdatatype_aaaa ? GTM_V6 : GTM_V4;
@@ -337,6 +348,8 @@ enum steer_result steer_host(struct made *made, query_ctx_t *qctx,
 	steer_count(qctx, place->host, family, false, &g);
 	if (g.outcome == GTM_SERVFAIL)
 		return STEER_FAIL;
+	if (g.outcome == GTM_ALIAS)
+		return alias_answer(map, made, qctx, place, &g, a);
 	made_begin(&pen, made, qctx, place->apex_labels);
 	put_addresses(&pen, place->host, family, &g);
 	if (g.n == 0 && place->domain != NULL)
@@ -350,29 +363,30 @@ static bool put_any_addresses(struct pen *pen, query_ctx_t *qctx,
 {
 	for (unsigned int f = 0; f < GTM_FAMILIES; f++) {
 		struct gtm_answer g;
-		if (host->n[f] == 0 || (host->aliases && f > 0))
+		if (host->n[f] == 0)
 			continue;
 		steer_decide(qctx, host, (enum gtm_family)f, &g);
 		steer_count(qctx, host, (enum gtm_family)f, f != 0, &g);
 		if (g.outcome == GTM_SERVFAIL)
 			return false;
+		if (g.outcome == GTM_ALIAS)
+			continue; /* it would have to stand alone */
 		put_addresses(pen, host, (enum gtm_family)f, &g);
 	}
 	return true;
 }
 
-enum steer_result steer_domain(struct made *made, query_ctx_t *qctx,
-			       const struct place *place, bool exact,
-			       struct send_answer *a)
+enum steer_result steer_domain(const struct view_map *map, struct made *made,
+			       query_ctx_t *qctx, const struct place *place,
+			       bool exact, struct send_answer *a)
 {
 	dns_rdatatype_t type = qctx->qtype;
 	bool any = type == dns_rdatatype_any;
 	struct pen pen;
 
-	/* a name that leads to another has no records of its own */
 	if (exact && place->host != NULL &&
-	    (steer_decides(type) || place->host->aliases))
-		return steer_host(made, qctx, place, a);
+	    (steer_decides(type) || alias_for_all(place->host, type)))
+		return steer_host(map, made, qctx, place, a);
 	atomic_fetch_add_explicit(&process_get()->domain_other, 1,
 				  memory_order_relaxed);
 	made_begin(&pen, made, qctx, place->apex_labels);
@@ -383,7 +397,7 @@ enum steer_result steer_domain(struct made *made, query_ctx_t *qctx,
 		if (any || type == dns_rdatatype_soa)
 			put_soa(&pen, MADE_ANSWER, place->domain);
 		if (any || type == dns_rdatatype_ns)
-			put_ns(&pen, place->domain);
+			put_ns(&pen, qctx, map, place->domain);
 	}
 	if (made->form.count[MADE_ANSWER] > 0)
 		return finish(&pen, STORE_POSITIVE, a);

@@ -19,8 +19,10 @@
 #include "plugin/sign.h"
 
 enum steer_result {
-	STEER_ANSWER, /* '*a' is filled; it points into '*made' */
-	STEER_FAIL,   /* SERVFAIL, as the hostname's "fail" wants it */
+	STEER_ANSWER,  /* '*a' is filled; it points into '*made' */
+	STEER_FAIL,    /* SERVFAIL, as the hostname's "fail" wants it */
+	STEER_CHAIN,   /* an alias is in the message: alias_finish() goes on */
+	STEER_LIMITED, /* by the response rate limit */
 };
 
 /* True if a question for 'type' at a hostname is answered by a decision. */
@@ -60,14 +62,16 @@ void steer_count(query_ctx_t *qctx, const struct gtm_host *host,
  */
 void steer_try(const query_ctx_t *qctx, const struct view_map *map);
 
-/* Answers A or AAAA at a hostname; NODATA has the domain's SOA, if any. */
-enum steer_result steer_host(struct made *made, query_ctx_t *qctx,
-			     const struct place *place, struct send_answer *a);
+/* Answers A or AAAA (an alias: any type) at a hostname; NODATA has the domain's
+ * SOA, if any. */
+enum steer_result steer_host(const struct view_map *map, struct made *made,
+			     query_ctx_t *qctx, const struct place *place,
+			     struct send_answer *a);
 
 /*
  * Answers any question in a declared domain, at 'place' ('exact') or below
  * it.
  */
-enum steer_result steer_domain(struct made *made, query_ctx_t *qctx,
-			       const struct place *place, bool exact,
-			       struct send_answer *a);
+enum steer_result steer_domain(const struct view_map *map, struct made *made,
+			       query_ctx_t *qctx, const struct place *place,
+			       bool exact, struct send_answer *a);

@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "common/rcu.h"
 #include "gtm/decide.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
@@ -23,7 +24,7 @@
 #define CHUNK	     (1u << 20)
 #define FILE_MAX     (UINT64_C(8) << 30)
 #define ROWS	     4096u
-#define ROW_N	     20u
+#define ROW_N	     16u
 #define SWEEP_ROWS   64u /* a tick: a million in some hours */
 
 /* Before what was saved; numbers are little-endian. */
@@ -218,9 +219,8 @@ static void clients_fill(struct writer *w, void *arg)
 		uint8_t *p = room;
 		n = gtm_persist_save(clients, &at, rows, ROWS, now_s);
 		for (size_t i = 0; i < n; i++) {
-			uint64_t tag = htole64(rows[i].tag);
-			memcpy(p, &tag, sizeof(tag));
-			p = put32(p + sizeof(tag), rows[i].server);
+			p = put32(p, rows[i].tag);
+			p = put32(p, rows[i].server);
 			p = put32(p, rows[i].age_s);
 			p = put32(p, rows[i].idle_s);
 		}
@@ -244,13 +244,11 @@ static void clients_take(struct gtm_persist *clients, const uint8_t *p,
 	uint32_t now_s = gtm_persist_now_s(clock_now_ms());
 
 	for (; n >= ROW_N; p += ROW_N, n -= ROW_N) {
-		uint64_t tag;
-		memcpy(&tag, p, sizeof(tag));
-		uint64_t age_s = get32(p + 12) + away_s;
-		uint64_t idle_s = get32(p + 16) + away_s;
+		uint64_t age_s = get32(p + 8) + away_s;
+		uint64_t idle_s = get32(p + 12) + away_s;
 		const struct gtm_persist_row row = {
-			.tag = le64toh(tag),
-			.server = get32(p + 8),
+			.tag = get32(p),
+			.server = get32(p + 4),
 			.age_s = age_s < UINT32_MAX ? (uint32_t)age_s
 						    : UINT32_MAX,
 			.idle_s = idle_s < UINT32_MAX ? (uint32_t)idle_s
@@ -294,6 +292,21 @@ static bool read_back(const struct snapshot *s, const char *name,
 	return rc == 0;
 }
 
+/* What the smaller, or larger, table before had. */
+static void clients_copy(struct gtm_persist *to, const struct gtm_persist *from)
+{
+	uint32_t now_s = gtm_persist_now_s(clock_now_ms());
+	struct gtm_persist_row rows[64];
+	size_t at = 0;
+	size_t n;
+
+	while ((n = gtm_persist_save(from, &at, rows,
+				     sizeof(rows) / sizeof(rows[0]), now_s)) >
+	       0)
+		for (size_t i = 0; i < n; i++)
+			gtm_persist_restore(to, &rows[i], now_s);
+}
+
 static bool wants_clients(const struct config *config)
 {
 	for (size_t i = 0; i < config->n_hostnames; i++)
@@ -301,6 +314,35 @@ static bool wants_clients(const struct config *config)
 		    config->hostnames[i].persist_by == CONFIG_PERSIST_TABLE)
 			return true;
 	return false;
+}
+
+/* Makes the table of clients, or one of another size in its place. */
+static void clients_configure(struct process *p, struct snapshot *s)
+{
+	struct gtm_persist *old = process_clients(p);
+	uint64_t away_s;
+	uint8_t *octets;
+	size_t n;
+
+	if (old != NULL && p->clients_max == s->config->clients_max)
+		return;
+	struct gtm_persist *clients = gtm_persist_new(s->config->clients_max);
+	if (clients == NULL) {
+		log_write(ISC_LOG_ERROR, "no memory for a table of %u clients",
+			  s->config->clients_max);
+		return;
+	}
+	if (old != NULL) {
+		clients_copy(clients, old);
+	} else if (read_back(s, CLIENTS_NAME, &octets, &n, &away_s)) {
+		clients_take(clients, octets, n, away_s);
+		free(octets);
+	}
+	p->clients_max = s->config->clients_max;
+	atomic_store_explicit(&p->clients, clients, memory_order_release);
+	if (old != NULL)
+		rcu_wait();
+	gtm_persist_free(old);
 }
 
 void tables_configure(struct process *p, struct snapshot *s)
@@ -318,19 +360,8 @@ void tables_configure(struct process *p, struct snapshot *s)
 				  "'" LATENCY_NAME "' is not whole");
 		free(octets);
 	}
-	if (process_clients(p) != NULL || !wants_clients(s->config))
-		return;
-	struct gtm_persist *clients = gtm_persist_new(s->config->clients_max);
-	if (clients == NULL) {
-		log_write(ISC_LOG_ERROR, "no memory for the table of clients: "
-					 "nobody keeps a server by it");
-		return;
-	}
-	if (read_back(s, CLIENTS_NAME, &octets, &n, &away_s)) {
-		clients_take(clients, octets, n, away_s);
-		free(octets);
-	}
-	atomic_store_explicit(&p->clients, clients, memory_order_release);
+	if (wants_clients(s->config))
+		clients_configure(p, s);
 }
 
 /* -- when ------------------------------------------------------------------

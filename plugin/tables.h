@@ -12,7 +12,8 @@
 #include "plugin/engine.h"
 
 /*
- * Makes the table of clients, if 's' wants one; and, once a process, reads what
+ * Makes the table of clients, if 's' wants one, or one of another size that has
+ * what the old one had; and, once a process, reads what
  * was saved.  Before engine_configure(); blocks for reading.
  */
 void tables_configure(struct process *p, struct snapshot *s);

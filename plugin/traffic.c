@@ -11,7 +11,9 @@
 
 #include "common/config.h"
 #include "common/probe.h"
+#include "common/rcu.h"
 #include "gtm/explain.h"
+#include "gtm/persist.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/engine.h"
@@ -461,7 +463,9 @@ static void do_servers(struct engine *e, struct control_client *client,
 	struct json_object *reply = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 	for (uint32_t i = 0; i < world->config->n_servers; i++)
-		if (wanted(filter, world->config->servers[i].id))
+		if (filter != NULL
+			    ? strcmp(filter, world->config->servers[i].id) == 0
+			    : !world->config->servers[i].mapped)
 			json_object_array_add(
 				list, server_json(e, i, given[i], now_ms));
 	free(given);
@@ -514,7 +518,8 @@ static struct json_object *pops_json(const struct gtm_world *world)
 	if (given != NULL && pop != NULL) {
 		given_sum(world, given);
 		for (size_t i = 0; i < config->n_servers; i++)
-			pop[config->servers[i].pop] += given[i];
+			if (!config->servers[i].mapped)
+				pop[config->servers[i].pop] += given[i];
 		for (size_t i = 0; i < config->n_pops; i++) {
 			struct json_object *o = json_object_new_object();
 			add_text(o, "pop", config->pops[i].id);
@@ -537,6 +542,18 @@ static void add_signed(struct json_object *o, const struct sign *sign)
 	add_number(o, "signings", made);
 }
 
+/* The table of clients that keep their servers. */
+static void add_clients(struct json_object *o, struct process *p)
+{
+	rcu_enter();
+	const struct gtm_persist *table = process_clients(p);
+	size_t n = table != NULL ? gtm_persist_count(table) : 0;
+	size_t bytes = table != NULL ? gtm_persist_bytes(table) : 0;
+	rcu_leave();
+	add_number(o, "clients", n);
+	add_number(o, "clients_bytes", bytes);
+}
+
 struct json_object *traffic_status(struct engine *e)
 {
 	const struct gtm_world *world = e->snapshot->world;
@@ -552,6 +569,7 @@ struct json_object *traffic_status(struct engine *e)
 	add_signed(o, e->process->sign);
 	json_object_object_add(o, "feed", feed_json(e));
 	json_object_object_add(o, "pops", pops_json(world));
+	add_clients(o, e->process);
 	if (world->groups != NULL) {
 		add_number(o, "groups", gtm_groups_count(world->groups));
 		add_number(o, "groups_bytes", gtm_groups_bytes(world->groups));

@@ -355,6 +355,8 @@ static const struct plugin_help host_helps[] = {
 	{ "servfail", "Decisions to answer SERVFAIL." },
 	{ "extra", "Decisions for other parts of an answer." },
 	{ "exposed", "Answers that showed a zone's own records instead." },
+	{ "else", "Decisions answered by the hostname that stands in." },
+	{ "dry", "Decisions that were not served: dry-run." },
 };
 
 static void put_sums(struct probed_expo *expo, struct json_object *traffic)
@@ -384,6 +386,12 @@ static void put_sums(struct probed_expo *expo, struct json_object *traffic)
 		{ "exposed", "nearzone_traffic_exposed_total",
 		  "Answers that showed a zone's own records, all hostnames.",
 		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "else", "nearzone_traffic_else_total",
+		  "Decisions answered by another hostname, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "dry", "nearzone_traffic_dry_total",
+		  "Decisions that were not served, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
 		{ "other", "nearzone_traffic_other_total",
 		  "Answers in declared domains that are no decisions.",
 		  PROBED_COUNTER, PLUGIN_PLAIN },
@@ -391,6 +399,12 @@ static void put_sums(struct probed_expo *expo, struct json_object *traffic)
 		  "Servers in the configuration.", PROBED_GAUGE, PLUGIN_PLAIN },
 		{ "drained", "nearzone_servers_drained",
 		  "Servers taken out of service by hand.", PROBED_GAUGE,
+		  PLUGIN_PLAIN },
+		{ "clients", "nearzone_clients_kept",
+		  "Entries of the table of clients that are taken.",
+		  PROBED_GAUGE, PLUGIN_PLAIN },
+		{ "clients_bytes", "nearzone_clients_bytes",
+		  "Memory of the table of clients.", PROBED_GAUGE,
 		  PLUGIN_PLAIN },
 	};
 

@@ -433,3 +433,30 @@ def test_what_a_resolver_found_elsewhere(guarded):
     assert tiers(r) == {PRIMARY} and at(r, "www.ord.test", "A")
     for name in HOSTS:
         assert tiers(ask(guarded, name, **how)) == {PRIMARY}
+
+
+def test_a_hostname_that_is_only_tried_becomes_one(edge_of_dry):
+    """Also in answers that were stored while it was not."""
+    e, host = edge_of_dry
+    for dry in (True, False, True):
+        e.doc["hostnames"][host.name]["dry-run"] = dry
+        e.write_json()
+        assert e.nzctl("reload")["ok"]
+        want = host.placeholders() if dry else host.all(PRIMARY)
+        for _ in range(2):
+            r = ask(e, "edge.test", "MX")
+            assert at(r, host.name, "A", "additional") <= want
+            assert at(r, host.name, "A", "additional"), r.to_text()
+
+
+@pytest.fixture
+def edge_of_dry():
+    fleet = Fleet()
+    host = fleet.host("www.edge.test", families="A")
+    zone = zone_text(fleet.records("edge.test") + "@ MX 1 www")
+    with Origin({"edge.test": zone}) as o:
+        e = Edge({"edge.test": zone_of(o)})
+        fleet.put(e)
+        with e:
+            host.set(e, "up")
+            yield e, host

@@ -486,6 +486,194 @@ static void keeps_databases(void **state)
 	config_free(config);
 }
 
+#define ALIASES                                                                \
+	"{\"version\":1,\"pops\":{\"p\":{\"servers\":{"                        \
+	"\"a\":{\"addresses\":[\"192.0.2.1\"]},"                               \
+	"\"x\":{\"alias\":\"y.example\"},\"y\":{\"alias\":\"x.example\"},"     \
+	"\"z\":{\"alias\":\"Z.example.\"},\"far\":{\"alias\":\"cdn.example\"}" \
+	"}}},"
+
+/* The only finding, at that hostname or domain. */
+static void finds(const char *rest, const char *path, const char *text)
+{
+	char all[2048];
+
+	(void)snprintf(all, sizeof(all), "%s%s}", ALIASES, rest);
+	bad(all, ERRS_MAX);
+	assert_int_equal(n_errs, 1);
+	assert_string_equal(errs[0].path, path);
+	assert_non_null(strstr(errs[0].text, text));
+}
+
+static void knows_where_aliases_can_be(void **state)
+{
+	(void)state;
+	struct config *config = good(
+		ALIASES "\"hostnames\":{\"w.example\":{\"servers\":[\"far\"]},"
+			"\"v.example\":{\"servers\":[\"x\",\"a\"]},"
+			"\"u.d.example\":{\"servers\":[\"far\"],"
+			"\"hidden\":[\"a\"]}},"
+			"\"domains\":{\"d.example\":{\"ns\":[\"n.o\"]}}}");
+	config_free(config);
+	finds("\"hostnames\":{\"z.example\":{\"servers\":[\"a\",\"z\"]}}",
+	      "hostnames.\"z.example\"", "aliases lead back to it");
+	finds("\"hostnames\":{\"d.example\":{\"servers\":[\"a\"],"
+	      "\"backup\":[\"far\"]}},"
+	      "\"domains\":{\"d.example\":{\"ns\":[\"n.o\"]}}",
+	      "hostnames.\"d.example\"", "it is the apex of a domain");
+	finds("\"hostnames\":{\"d.example\":{\"servers\":[\"far\"]}},"
+	      "\"zones\":{\"d.example\":{\"origins\":["
+	      "{\"address\":\"192.0.2.2\"}]}}",
+	      "hostnames.\"d.example\"", "it is the apex of a zone");
+	finds("\"hostnames\":{\"n.d.example\":{\"servers\":[\"far\"]}},"
+	      "\"domains\":{\"d.example\":{\"ns\":[\"n.d.example\"]}}",
+	      "domains.\"d.example\"", "name servers cannot be aliases");
+	bad(ALIASES "\"hostnames\":{\"x.example\":{\"servers\":[\"x\"]},"
+		    "\"y.example\":{\"servers\":[\"y\"]}}}",
+	    ERRS_MAX);
+	assert_int_equal(n_errs, 2);
+}
+
+#define HOSTS                                                                  \
+	"\"services\":{\"web\":{\"probe\":\"https\"}},"                        \
+	"\"hostnames\":{"                                                      \
+	"\"www.r.example\":{\"servers\":[\"a\"],\"service\":\"web\","          \
+	"\"ttl\":\"10s\",\"answers\":3},"                                      \
+	"\"a.b.r.example\":{\"servers\":[\"a\"],\"persist\":\"1h\","           \
+	"\"else\":\"www.r.example\"},"                                         \
+	"\"r.example\":{\"servers\":[\"a\"]},"                                 \
+	"\"x.e.r.example\":{\"servers\":[\"a\"]},"                             \
+	"\"dry.r.example\":{\"servers\":[\"a\"],\"dry-run\":true},"            \
+	"\"other.example\":{\"servers\":[\"a\"],\"else\":\"a.b.r.example\"}},"
+
+static const struct config_hostname *host_of(const struct config *config,
+					     const char *name)
+{
+	for (size_t i = 0; i < config->n_hostnames; i++) {
+		char text[DNAME_TEXT_MAX];
+		(void)dname_print(&config->hostnames[i].name, text);
+		if (strcmp(text, name) == 0)
+			return &config->hostnames[i];
+	}
+	fail();
+	return NULL;
+}
+
+static void is_led(const struct config *config, const char *from,
+		   const char *to, uint32_t ttl_s)
+{
+	const struct config_hostname *h = host_of(config, from);
+	const struct config_server *s =
+		&config->servers[h->servers[CONFIG_PRIMARY][0]];
+	char text[DNAME_TEXT_MAX];
+
+	assert_int_equal(h->n_servers[CONFIG_PRIMARY], 1);
+	assert_true(s->mapped);
+	assert_non_null(s->alias);
+	(void)dname_print(s->alias, text);
+	assert_string_equal(text, to);
+	assert_string_equal(h->id, from);
+	assert_int_equal(h->ttl_s, ttl_s);
+	assert_int_equal(h->service, CONFIG_NONE);
+	assert_string_equal(host_of(config, to)->id, to);
+}
+
+static void maps_to_the_second_tier(void **state)
+{
+	(void)state;
+	struct config *config =
+		good(ALIASES HOSTS "\"second-tier\":{\"R.example\":{"
+				   "\"domain\":\"e.r.example\","
+				   "\"persistent-domain\":\"p.example\","
+				   "\"ttl\":\"1h\"}}}");
+	assert_int_equal(config->n_hostnames, 8);
+	assert_int_equal(config->n_servers, 7);
+	for (size_t i = 1; i < config->n_servers; i++)
+		assert_true(strcmp(config->servers[i - 1].id,
+				   config->servers[i].id) < 0);
+	is_led(config, "www.r.example", "www.e.r.example", 3600);
+	is_led(config, "a.b.r.example", "a.b.p.example", 3600);
+	const struct config_hostname *www = host_of(config, "www.e.r.example");
+	assert_int_equal(www->ttl_s, 10);
+	assert_int_equal(www->answers, 3);
+	assert_int_equal(www->service, 0);
+	assert_string_equal(config->services[0].host, "www.r.example");
+	/* who fell back on one falls back on what has its policy */
+	const struct config_hostname *ab = host_of(config, "a.b.p.example");
+	assert_int_equal(ab->persist_s, 3600);
+	assert_ptr_equal(&config->hostnames[ab->otherwise], www);
+	const struct config_hostname *other = host_of(config, "other.example");
+	assert_ptr_equal(&config->hostnames[other->otherwise], ab);
+	assert_int_equal(host_of(config, "a.b.r.example")->otherwise,
+			 CONFIG_NONE);
+	assert_false(config->servers[host_of(config, "r.example")
+					     ->servers[CONFIG_PRIMARY][0]]
+			     .mapped);
+	assert_int_equal(host_of(config, "dry.r.example")->ttl_s, 30);
+	config_free(config);
+
+	/* without a domain for them, those with persistence stay */
+	config = good(ALIASES HOSTS "\"second-tier\":{\"r.example\":{"
+				    "\"domain\":\"e.r.example\"}}}");
+	assert_int_equal(config->n_hostnames, 7);
+	assert_int_equal(host_of(config, "a.b.r.example")->persist_s, 3600);
+	config_free(config);
+}
+
+#define SECOND(domain)                                                         \
+	"\"second-tier\":{\"r.example\":{\"domain\":\"" domain "\"}}"
+
+static void finds_names_that_cannot_be_mapped(void **state)
+{
+	static const char www[] =
+		"\"hostnames\":{\"www.r.example\":{\"servers\":[\"a\"]}},";
+	char text[2048];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s", www, SECOND("r.example"));
+	finds(text, "second-tier.\"r.example\"",
+	      "the root domain lies in \"domain\"");
+	(void)snprintf(text, sizeof(text), "%s%s", www, SECOND("example"));
+	finds(text, "second-tier.\"r.example\"",
+	      "the root domain lies in \"domain\"");
+	finds("\"hostnames\":{\"www.r.example\":{\"servers\":[\"a\"]},"
+	      "\"www.e.example\":{\"servers\":[\"a\"]}}," SECOND("e.example"),
+	      "hostnames.\"www.r.example\"",
+	      "\"www.e.example\", is a hostname, zone or domain already");
+	finds("\"hostnames\":{\"e.r.example\":{\"servers\":[\"a\"]}}," SECOND(
+		      "x.e.r.example"),
+	      "hostnames.\"e.r.example\"", "is below its own");
+	finds("\"hostnames\":{\"d.r.example\":{\"servers\":[\"a\"]}},"
+	      "\"domains\":{\"d.r.example\":{\"ns\":[\"n.o\"]}}," SECOND(
+		      "e.example"),
+	      "hostnames.\"d.r.example\"",
+	      "it is the apex of a zone or domain");
+	finds("\"hostnames\":{\"n.d.r.example\":{\"servers\":[\"a\"]}},"
+	      "\"domains\":{\"d.r.example\":{\"ns\":[\"n.d.r.example\"]}"
+	      "}," SECOND("e.example"),
+	      "domains.\"d.r.example\"", "name servers cannot be aliases");
+	/* a name of 250 octets has no room for more */
+	char label[62];
+	memset(label, 'l', sizeof(label));
+	label[61] = '\0';
+	(void)snprintf(text, sizeof(text),
+		       "\"hostnames\":{\"%.50s.%s.%s.%s.r.example\":{"
+		       "\"servers\":[\"a\"]}},%s",
+		       label, label, label, label,
+		       SECOND("second.tier.example"));
+	char all[4096];
+	(void)snprintf(all, sizeof(all), "%s%s}", ALIASES, text);
+	bad(all, ERRS_MAX);
+	assert_int_equal(n_errs, 1);
+	assert_non_null(strstr(errs[0].text, "is too long"));
+	/* two roots, one name */
+	finds("\"hostnames\":{\"w.r.example\":{\"servers\":[\"a\"]},"
+	      "\"w.q.example\":{\"servers\":[\"a\"]}},"
+	      "\"second-tier\":{\"r.example\":{\"domain\":\"e.example\"},"
+	      "\"q.example\":{\"domain\":\"e.example\"}}",
+	      "hostnames.\"w.q.example\"", "the same name in the second tier");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +691,9 @@ int main(void)
 		cmocka_unit_test(keeps_lists_over_nested_blocks),
 		cmocka_unit_test(does_not_mind_the_order),
 		cmocka_unit_test(survives_duplicates),
+		cmocka_unit_test(knows_where_aliases_can_be),
+		cmocka_unit_test(maps_to_the_second_tier),
+		cmocka_unit_test(finds_names_that_cannot_be_mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,9 @@ uint64_t gtm_history_last_ms(const struct gtm_history *history);
 struct gtm_stage;
 
 /*
- * Makes a world of 'config', which must outlive the stage.  0, -ENOMEM or
- * -E2BIG.
+ * Makes a world of 'config', which must outlive the stage, with a map of its
+ * clients: what databases said of them is not known.  0, -ENOMEM, -E2BIG or
+ * -EFBIG.
  */
 int gtm_stage_new(const struct config *config, struct gtm_stage **stagep);
 void gtm_stage_free(struct gtm_stage *stage); /* NULL is fine */

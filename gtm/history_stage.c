@@ -8,7 +8,8 @@
 
 struct gtm_stage {
 	struct gtm_world *world;
-	struct gtm_cell **cell; /* of each slot of the epoch; NULL: none */
+	struct gtm_clients *clients; /* the world's */
+	struct gtm_cell **cell;	     /* of each slot of the epoch; NULL: none */
 	size_t n_cells;
 	uint32_t *server; /* of each server of the epoch, or CONFIG_NONE */
 	uint64_t epoch;	  /* that these are of */
@@ -254,10 +255,13 @@ int gtm_stage_new(const struct config *config, struct gtm_stage **stagep)
 	if (stage == NULL)
 		return -ENOMEM;
 	int rc = gtm_world_new(config, NULL, &stage->world);
+	if (rc == 0 && config->n_clients > 0)
+		rc = gtm_clients_new(config, NULL, 0, NULL, &stage->clients);
 	if (rc != 0) {
-		free(stage);
+		gtm_stage_free(stage);
 		return rc;
 	}
+	atomic_store(&stage->world->clients, stage->clients);
 	*stagep = stage;
 	return 0;
 }
@@ -267,6 +271,7 @@ void gtm_stage_free(struct gtm_stage *stage)
 	if (stage == NULL)
 		return;
 	gtm_world_free(stage->world);
+	gtm_clients_free(stage->clients);
 	free(stage->cell);
 	free(stage->server);
 	free(stage);

@@ -186,6 +186,7 @@ static int side_decide(struct replay *r, struct side *side,
 
 	if (rc != 0)
 		return rc;
+	q->clients = gtm_stage_world(side->stage)->clients;
 	*possible = spread_decide(&side->spread, gtm_stage_world(side->stage),
 				  host_of(side, r->history, d->host), q, d,
 				  &r->trace);

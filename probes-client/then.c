@@ -112,6 +112,7 @@ static int decide(struct then *t)
 
 	if (rc != 0)
 		return rc;
+	t->q.clients = world->clients;
 	const struct gtm_explain explain = {
 		.world = world,
 		.host = gtm_explain_host(world, &t->name),

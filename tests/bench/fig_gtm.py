@@ -129,8 +129,7 @@ def steering(lab):
     doc['pops'] = {'p%d' % i: {'servers': {
         's%d' % i: {'addresses': [a], 'weight': 10}}}
         for i, a in enumerate(ADDRESSES)}
-    if False:  # PLACEHOLDER
-        doc['clients'] = {'here': {'prefixes': ['127.0.0.0/8'], 'latency': {
+    doc['clients'] = {'here': {'prefixes': ['127.0.0.0/8'], 'latency': {
         'p%d' % i: 10 * (i + 1) for i in range(SERVERS)}}}
     for name, host in doc['hostnames'].items():
         if name.endswith('.w.test'):

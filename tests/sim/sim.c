@@ -19,12 +19,15 @@
  *   release SERVER        that was held after a failure
  *   near ADDRESS/BITS POP MS|far [age S] [-> FATE]
  *                         the round trip from a POP to a group of clients
+ *   place ADDRESS/BITS [in COUNTRY] [as N] [at LATITUDE LONGITUDE]
+ *                         what databases say of clients; none in another
  *   value load|loss|bandwidth OF N [age S] [-> FATE]
  *                         the load of a server's machine; loss or bandwidth of
- * a POP, in per cent count NAME WHAT N     a counter of a hostname, as in
- * gtm_count_names ask NAME A|AAAA [by ADDRESS] [from ADDRESS/BITS] [times N] ->
- * EXPECT... N questions (1) of the resolver ADDRESS (192.0.2.53) with a client
- * subnet, if any; BITS 0 says nothing
+ *                         a POP, in per cent
+ *   count NAME WHAT N     a counter of a hostname, as in gtm_count_names
+ *   ask NAME A|AAAA [by ADDRESS] [from ADDRESS/BITS] [times N] -> EXPECT...
+ *                         N questions (1) of the resolver ADDRESS (192.0.2.53)
+ *                         with a client subnet, if any; BITS 0 says nothing
  *
  * EXPECT, one or more, each for every one of the N answers:
  *
@@ -396,6 +399,7 @@ static char **ask_read(struct sim *sim, struct ask *ask)
 	(void)client_read("192.0.2.53", &ask->q.client);
 	ask->q.now_ms = sim->now_ms;
 	ask->q.persist = sim->persist;
+	ask->q.clients = sim->clients;
 	if (ask->host == NULL || type < 0)
 		return NULL;
 	ask->q.family = type == 0 ? GTM_V4 : GTM_V6;
@@ -460,7 +464,7 @@ static const struct directive {
 	{ "undrain", do_undrain }, { "count", do_count },
 	{ "ask", do_ask },	   { "force", do_force },
 	{ "release", do_release }, { "value", do_value },
-	{ "near", do_near },
+	{ "near", do_near },	   { "place", do_place },
 };
 #define DIRECTIVES (sizeof(directives) / sizeof(directives[0]))
 
@@ -523,6 +527,7 @@ static bool replay(const char *file)
 	gtm_world_free(sim->world);
 	config_free(sim->config);
 	gtm_persist_free(sim->persist);
+	gtm_clients_free(sim->clients);
 	free(sim->text);
 	free(sim);
 	return good;

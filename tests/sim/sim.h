@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * sim - what the parts of the simulator share: sim.c (files, questions) and
- * sim_world.c (what changes the world).
+ * sim - what the parts of the simulator share: sim.c (files, questions),
+ * sim_world.c (what changes the world) and sim_place.c (who clients are).
  */
 #include <stdbool.h>
 
+#include "gtm/clients.h"
 #include "gtm/decide.h"
 
 #define WORDS_MAX     64
 #define LINE_MAX      1024
 #define FILE_MAX      (1u << 20)
 #define KEPT_MAX      32
+#define PLACES_MAX    64
 #define LIST_MAX      64
 #define START_MS      1000000u /* the slots' clock at "at 0" */
 #define SIGMAS	      5.0
@@ -24,6 +26,12 @@ struct kept {
 	char text[TEXT_MAX];
 };
 
+/* Addresses, and what is known of them. */
+struct place {
+	struct gtm_span span;
+	bool v6;
+};
+
 struct sim {
 	const char *file;
 	unsigned long line;
@@ -33,6 +41,9 @@ struct sim {
 	struct config *config;
 	struct gtm_world *world;
 	struct gtm_persist *persist;
+	struct gtm_clients *clients;
+	struct place place[PLACES_MAX];
+	unsigned int n_places;
 	uint64_t now_ms;
 	uint64_t random;
 	unsigned int n_failed, n_asked, n_kept;
@@ -49,6 +60,9 @@ int name_find(const char *word, const char *const *names, unsigned int n);
 /* Goes on to the next line; false at the end. */
 bool line_next(struct sim *sim, char **line);
 
+/* Makes the map of clients, of the configuration and all places. */
+bool places_put(struct sim *sim);
+
 /* The hostname, or NULL. */
 const struct gtm_host *host_find(const struct sim *sim, const char *name);
 
@@ -62,4 +76,5 @@ bool do_force(struct sim *sim);
 bool do_release(struct sim *sim);
 bool do_value(struct sim *sim);
 bool do_near(struct sim *sim);
+bool do_place(struct sim *sim);
 bool do_count(struct sim *sim);

@@ -40,7 +40,7 @@ static bool config_take(struct sim *sim, const char *text, size_t n,
 	config_free(sim->config);
 	sim->world = world;
 	sim->config = config;
-	return true;
+	return places_put(sim);
 }
 
 bool do_config(struct sim *sim)

@@ -77,7 +77,9 @@ enum gtm_class decide_class_odd(const struct decide_work *w,
 		return GTM_C_OUT;
 	if (!has_needs(candidate, now_ms))
 		return GTM_C_DOWN;
-	return candidate->cell == NULL ? GTM_C_UP : decide_tested(w, glance);
+	return candidate->cell == NULL
+		       ? GTM_C_UP
+		       : decide_tested(decide_terms_of(w), *glance);
 }
 
 /* -- rule 2: the tier ------------------------------------------------------ */
@@ -106,6 +108,7 @@ static struct seen tier_next(struct decide_work *w)
 {
 	/* In locals, since a store to 'class' might change anything else. */
 	const struct gtm_candidate *candidate = w->candidate;
+	const struct decide_terms terms = decide_terms_of(w);
 	const uint32_t n = w->n;
 	const bool thins = w->host->thins;
 	uint8_t *const class_to = w->class;
@@ -122,7 +125,7 @@ static struct seen tier_next(struct decide_work *w)
 	w->from = i;
 	for (; i < n && candidate[i].tier == tier; i++) {
 		const struct gtm_candidate *c = &candidate[i];
-		enum gtm_class class = decide_class(w, c, &glance);
+		enum gtm_class class = decide_class(w, terms, c, &glance);
 		class_to[i] = (uint8_t) class;
 		metric_to[i] = glance.metric;
 		at[n_up] = i;

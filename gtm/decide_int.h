@@ -107,21 +107,35 @@ enum gtm_class decide_class_odd(const struct decide_work *w,
 				const struct gtm_candidate *candidate,
 				const struct gtm_glance *glance);
 
-/* By its tests. */
-static inline enum gtm_class decide_tested(const struct decide_work *w,
-					   const struct gtm_glance *glance)
+/* What classes depend on, in registers while many are found. */
+struct decide_terms {
+	uint64_t now_ms;
+	int64_t max_age_ms;
+	bool ruled; /* weights are those of a rule */
+};
+
+static inline struct decide_terms decide_terms_of(const struct decide_work *w)
 {
-	if (glance->state == GTM_NEVER)
+	return (struct decide_terms){ w->q->now_ms,
+				      (int64_t)w->host->max_age_ms,
+				      w->weights != NULL };
+}
+
+/* By its tests. */
+static inline enum gtm_class decide_tested(struct decide_terms terms,
+					   struct gtm_glance glance)
+{
+	if (glance.state == GTM_NEVER)
 		return GTM_C_NEW;
 	/* Signed: the reader's clock may be a little behind. */
-	if ((int64_t)(w->q->now_ms - glance->when_ms) >
-	    (int64_t)w->host->max_age_ms)
+	if ((int64_t)(terms.now_ms - glance.when_ms) > terms.max_age_ms)
 		return GTM_C_STALE;
-	return glance->state == GTM_UP ? GTM_C_UP : GTM_C_DOWN;
+	return glance.state == GTM_UP ? GTM_C_UP : GTM_C_DOWN;
 }
 
 /* The class of a candidate, and the newest value if there is one. */
 static inline enum gtm_class decide_class(struct decide_work *w,
+					  struct decide_terms terms,
 					  const struct gtm_candidate *candidate,
 					  struct gtm_glance *glance)
 {
@@ -136,11 +150,12 @@ static inline enum gtm_class decide_class(struct decide_work *w,
 	*glance = (struct gtm_glance){ GTM_UP, 1, 0 };
 	if (candidate->cell != NULL)
 		*glance = gtm_slot_glance(&candidate->cell->slot);
-	if (said != 0 || candidate->odd || w->weights != NULL) {
-		w->said |= said != 0;
-		return decide_class_odd(w, candidate, glance);
-	}
-	return decide_tested(w, glance);
+	if ((said | candidate->odd | terms.ruled) == 0)
+		return decide_tested(terms, *glance);
+	/* A copy: what has no address stays in registers. */
+	const struct gtm_glance copy = *glance;
+	w->said |= said != 0;
+	return decide_class_odd(w, candidate, &copy);
 }
 
 static inline bool decide_full(const struct gtm_candidate *candidate,

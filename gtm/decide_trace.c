@@ -90,8 +90,8 @@ static void trace_all(struct decide_work *w, struct gtm_trace *trace)
 
 	for (uint32_t i = 0; i < w->n; i++) {
 		struct gtm_trace_line *line = &trace->line[i];
-		enum gtm_class class =
-			decide_class(w, &w->candidate[i], &glance);
+		enum gtm_class class = decide_class(w, decide_terms_of(w),
+						    &w->candidate[i], &glance);
 		if (i < w->to) /* as it was decided */
 			class = (enum gtm_class)w->class[i];
 		line->class = (uint8_t) class;

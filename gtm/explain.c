@@ -181,6 +181,28 @@ struct json_object *gtm_explain_counts(const struct gtm_host *host)
 	return o;
 }
 
+/* Who the client is by the map of clients: its rule, and what it is found by.
+ */
+static void add_who(struct json_object *o, const struct gtm_explain *in)
+{
+	char country[3] = "";
+	uint8_t scope;
+
+	if (in->q->clients == NULL)
+		return;
+	const struct gtm_place *place =
+		gtm_clients_find(in->q->clients, &in->q->client, &scope);
+	if (place->rule != CONFIG_NONE)
+		add_text(o, "clients",
+			 in->world->config->clients[place->rule].id);
+	country[0] = (char)(place->country >> 8);
+	country[1] = (char)(place->country & 0xff);
+	if (place->country != 0)
+		add_text(o, "country", country);
+	if (place->as != 0)
+		add_number(o, "as", place->as);
+}
+
 struct json_object *gtm_explain_json(const struct gtm_explain *in)
 {
 	const struct gtm_host *host = in->host;
@@ -204,6 +226,7 @@ struct json_object *gtm_explain_json(const struct gtm_explain *in)
 		add_text(o, "service",
 			 in->world->config->services[config->service].id);
 	add_text(o, "client", in->client);
+	add_who(o, in);
 	add_answer(o, in, &g);
 	if (config->dry_run)
 		json_object_object_add(o, "dry_run",

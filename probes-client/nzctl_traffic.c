@@ -587,6 +587,9 @@ static void show_answer(FILE *out, struct json_object *explain)
 	add_scope(row, explain);
 	copy(row, "lives in", explain, "where");
 	copy(row, "service", explain, "service");
+	copy(row, "client's rule", explain, "clients");
+	copy(row, "country", explain, "country");
+	copy(row, "as", explain, "as");
 	add_counts(row, explain);
 	fputc('\n', out);
 	show_object(out, row, NULL);

@@ -99,6 +99,10 @@ def test_distance_stands_in_for_what_is_not_measured(site):
     got = site.nzctl("explain", "pops.gslb.test", "A", "--client",
                      SWEDEN)["explain"]
     by = {c["server"]: c for c in got["candidates"]}
+    assert got["clients"] == "swedes" and got["country"] == "SE"
+    text = site.nzctl("explain", "pops.gslb.test", "A", "--client", SWEDEN,
+                      plain=True)
+    assert "swedes" in text and "another POP preferred" in text
     assert by["n"]["verdict"] == "chosen"
     assert by["e"]["verdict"] == "another POP preferred"
 

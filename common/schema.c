@@ -55,7 +55,7 @@ static const struct schema_key limits_keys[] = {
 			    .about = "Groups of clients whose latency to POPs "
 				     "is kept; their memory is taken as they "
 				     "come",
-			    .is = INTEGER(1, 16777216),
+			    .is = INTEGER(1, 8000000),
 			    PRESET(1000000) },
 	[LIMITS_CLIENTS] = { .name = "clients",
 			     .about = "Clients kept for hostnames whose "

@@ -373,8 +373,7 @@ static bool add_known(struct decide_work *w)
 		least = cost < least ? cost : least;
 	}
 	w->least = least;
-	return all && (!near ||
-		       gtm_groups_same(w->host->world->groups, &w->near.group));
+	return all;
 }
 
 /* The same, kind by kind. */

@@ -25,8 +25,7 @@ struct decide_near {
 	uint8_t scope; /* bits of the client's address that mattered */
 	const struct gtm_place *place;	   /* NULL: not looked up, or no map */
 	const struct config_clients *rule; /* of its place; NULL: none */
-	struct gtm_group group;
-	const _Atomic uint32_t *cells; /* of the group; NULL: none */
+	const _Atomic uint32_t *cells;	   /* of its group; NULL: none */
 	struct gtm_cell_time time;
 };
 
@@ -217,7 +216,7 @@ static inline float decide_near_cell(const struct decide_near *near,
 	if (near->cells == NULL)
 		return -1.0f;
 	return gtm_cell_ms(atomic_load_explicit(&near->cells[column],
-						memory_order_acquire),
+						memory_order_relaxed),
 			   near->time);
 }
 

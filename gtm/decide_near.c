@@ -25,13 +25,13 @@ void decide_near_look(struct decide_near *near, const struct gtm_world *world)
 	}
 	if (world->groups == NULL)
 		return;
-	gtm_groups_find(world->groups, &near->q->client, near->q->now_ms,
-			&near->group);
-	near->cells = gtm_groups_cells(world->groups, &near->group);
+	const struct gtm_row_cells row = gtm_groups_find(
+		world->groups, &near->q->client, near->q->now_ms);
+	near->cells = row.cells;
 	near->time =
 		gtm_cell_time(near->q->now_ms, world->config->latency_age_ms);
-	if (near->group.scope > near->scope)
-		near->scope = near->group.scope;
+	if (row.scope > near->scope)
+		near->scope = row.scope;
 }
 
 static float told_ms(const struct config_clients *rule, uint32_t pop)
@@ -40,16 +40,6 @@ static float told_ms(const struct config_clients *rule, uint32_t pop)
 		if (rule->latency[i].pop == pop)
 			return rule->latency[i].ms;
 	return -1.0f;
-}
-
-static float measured_ms(const struct decide_near *near,
-			 const struct gtm_world *world, uint32_t column)
-{
-	float ms = decide_near_cell(near, column);
-
-	if (ms >= 0.0f && !gtm_groups_same(world->groups, &near->group))
-		return -1.0f;
-	return ms;
 }
 
 /* By where both are. */
@@ -82,7 +72,7 @@ float decide_near_ms(struct decide_near *near, const struct gtm_host *host,
 	if (ms >= 0.0f)
 		return ms;
 	*basis = GTM_BASIS_MEASURED;
-	ms = measured_ms(near, world, candidate->column);
+	ms = decide_near_cell(near, candidate->column);
 	if (ms >= 0.0f)
 		return ms;
 	near->unmeasured = true;

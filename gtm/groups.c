@@ -1,35 +1,48 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "gtm/groups.h"
 
-#include <endian.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
-#include "common/config.h"
 #include "gtm/groups_int.h"
 
-#define BUCKETS_MIN 1024u
-#define CHAIN_MAX   64u /* rows looked at in one bucket */
-#define EVICT_TRIES 32u /* rows looked at for one to go */
-#define STRIDE	    UINT64_C(2654435761)
-#define USED_MS	    600000u /* what "used" counts in */
-#define MINUTE_MS   60000u
-#define MINUTES	    GTM_CELL_MINUTES
-#define FAR	    0xffffu
-#define NEAR_MAX    0xfffeu
-#define SHORT_V4    16u /* lengths from this on are noted by prefix */
-#define SHORT_V6    32u
+#define FRONT_SHARE    4u /* groups for each slot of the front, at least */
+#define LIMBO_SHARE    32u
+#define LIMBO_MIN      1024u
+#define HAND_LOOKS     64u /* after so many the hand is content with less */
+#define HAND_LOOKS_MAX 4096u
+#define HAND_EASY      16u     /* looks, below which it is too content */
+#define USED_SPAN      0x8000u /* of the ring of times of use */
 
-static inline uint64_t mix(uint64_t h)
+static uint32_t load(const _Atomic uint32_t *word)
 {
-	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
-	return h ^ h >> 31;
+	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/* -- life ------------------------------------------------------------------
- */
+static void store(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static void count(_Atomic uint64_t *counter)
+{
+	uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
+}
+
+static uint8_t state_of(const struct gtm_groups *g, uint32_t row)
+{
+	return atomic_load_explicit(&g->meta[row].state, memory_order_acquire);
+}
+
+/* -- life ------------------------------------------------------------------ */
+
+static size_t cells_size(const struct gtm_groups *g)
+{
+	return (size_t)g->rows * g->width * sizeof(*g->cells);
+}
 
 /* Room that costs nothing until it is used, zeroed. */
 static void *reserve(size_t size)
@@ -40,496 +53,337 @@ static void *reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static size_t rows_size(const struct gtm_groups *g)
+static bool allocate(struct gtm_groups *g)
 {
-	return (size_t)g->max * g->row_size;
+	g->column = calloc(g->width, sizeof(*g->column));
+	g->wiped = calloc(g->width, sizeof(*g->wiped));
+	g->node = calloc(2 * (size_t)g->rows, sizeof(*g->node));
+	g->key = calloc(g->rows, sizeof(*g->key));
+	g->meta = calloc(g->rows, sizeof(*g->meta));
+	g->cells = reserve(cells_size(g));
+	for (unsigned int i = 0; i < 2; i++)
+		g->trie[i].front = calloc((size_t)1 << g->front_bits,
+					  sizeof(*g->trie[i].front));
+	return group_limbo_init(&g->limbo) && g->column != NULL &&
+	       g->wiped != NULL && g->node != NULL && g->key != NULL &&
+	       g->meta != NULL && g->cells != NULL &&
+	       g->trie[0].front != NULL && g->trie[1].front != NULL;
 }
 
-static size_t buckets_size(const struct gtm_groups *g)
+int gtm_groups_new(uint32_t groups_max, uint16_t columns,
+		   struct gtm_groups **groupsp)
 {
-	return ((size_t)g->mask + 1) * sizeof(*g->bucket);
-}
+	if (groups_max < 1 || groups_max > GTM_GROUPS_MAX || columns < 1 ||
+	    columns > GTM_COLUMNS_MAX)
+		return -EINVAL;
 
-struct gtm_groups *gtm_groups_new(uint32_t groups, uint32_t columns)
-{
 	struct gtm_groups *g = calloc(1, sizeof(*g));
-	uint32_t buckets = BUCKETS_MIN;
-
 	if (g == NULL)
-		return NULL;
-	while (buckets < groups)
-		buckets *= 2;
+		return -ENOMEM;
 	g->refs = 1;
-	g->max = groups;
-	g->columns = columns;
-	g->row_size =
-		offsetof(struct row, cell) + columns * sizeof(_Atomic uint32_t);
-	g->row_size = (g->row_size + 7) / 8 * 8;
-	g->mask = buckets - 1;
-	g->rows = reserve(rows_size(g));
-	g->bucket = reserve(buckets_size(g));
-	g->pop = calloc(columns, sizeof(*g->pop));
-	if (g->rows != NULL && g->bucket != NULL && g->pop != NULL)
-		return g;
-	gtm_groups_drop(g);
-	return NULL;
+	g->max = groups_max;
+	g->width = columns;
+	g->limbo.room = groups_max / LIMBO_SHARE + LIMBO_MIN;
+	g->rows = groups_max + g->limbo.room;
+	g->front_bits = 1;
+	while (g->front_bits < FRONT_BITS_MAX &&
+	       FRONT_SHARE << (g->front_bits + 1u) <= groups_max)
+		g->front_bits++;
+	g->target = USED_SPAN;
+	g->free_row = INDEX_NONE;
+	g->free_glue = INDEX_NONE;
+	g->fresh_glue = g->rows;
+	if (!allocate(g)) {
+		gtm_groups_unref(g);
+		return -ENOMEM;
+	}
+	group_tries_init(g);
+	*groupsp = g;
+	return 0;
 }
 
-void gtm_groups_hold(struct gtm_groups *g)
+void gtm_groups_ref(struct gtm_groups *g)
 {
 	atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
 }
 
-void gtm_groups_drop(struct gtm_groups *g)
+void gtm_groups_unref(struct gtm_groups *g)
 {
 	if (g == NULL ||
 	    atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	if (g->rows != NULL)
-		(void)munmap(g->rows, rows_size(g));
-	if (g->bucket != NULL)
-		(void)munmap(g->bucket, buckets_size(g));
-	for (uint32_t i = 0; g->pop != NULL && i < g->named; i++)
-		free(g->pop[i]);
-	free(g->pop);
+	if (g->cells != NULL)
+		(void)munmap((void *)g->cells, cells_size(g));
+	free((void *)g->trie[0].front);
+	free((void *)g->trie[1].front);
+	group_limbo_fini(&g->limbo);
+	free(g->wiped);
+	free(g->column);
+	free(g->meta);
+	free(g->key);
+	free(g->node);
 	free(g);
 }
 
-static uint32_t column_of(const struct gtm_groups *g, const char *pop)
+void gtm_groups_count(const struct gtm_groups *g, struct gtm_groups_counts *c)
 {
-	for (uint32_t i = 0; i < g->named; i++)
-		if (strcmp(g->pop[i], pop) == 0)
-			return i;
-	return CONFIG_NONE;
+	*c = (struct gtm_groups_counts){
+		.groups = load(&g->n),
+		.groups_max = g->max,
+		.columns = g->width,
+		.replaced = g->replaced,
+		.waited = g->waited,
+	};
+	for (uint16_t i = 0; i < g->width; i++)
+		c->columns_used +=
+			group_column_count(g->column[i].word) != COLUMN_FREE;
+	c->bytes = sizeof(*g) +
+		   g->width * (sizeof(*g->column) + sizeof(*g->wiped)) +
+		   2 * (uint64_t)g->rows * sizeof(*g->node) +
+		   (uint64_t)g->rows * (sizeof(*g->key) + sizeof(*g->meta)) +
+		   g->limbo.room * sizeof(*g->limbo.node) +
+		   2 * sizeof(uint64_t) * ((uint64_t)1 << g->front_bits) +
+		   (uint64_t)load(&g->fresh_row) * g->width * sizeof(*g->cells);
 }
 
-uint32_t gtm_groups_column(struct gtm_groups *g, const char *pop)
-{
-	uint32_t found = column_of(g, pop);
+/* -- rows ------------------------------------------------------------------ */
 
-	if (found != CONFIG_NONE)
-		return found;
-	if (g->named == g->columns)
-		return CONFIG_NONE;
-	g->pop[g->named] = strdup(pop);
-	return g->pop[g->named] != NULL ? g->named++ : CONFIG_NONE;
+/* How long ago a row was used, in GTM_USED_MS. */
+static uint16_t idle(const struct gtm_groups *g, uint32_t row, uint64_t now_ms)
+{
+	uint16_t used =
+		atomic_load_explicit(&g->meta[row].used, memory_order_relaxed);
+
+	return (uint16_t)((uint16_t)(now_ms / GTM_USED_MS) - used);
 }
 
-uint32_t gtm_groups_count(const struct gtm_groups *g)
+static void row_drop(struct gtm_groups *g, uint32_t row)
 {
-	return atomic_load_explicit(&g->n, memory_order_relaxed);
+	group_extract(g, row);
+	atomic_store_explicit(&g->meta[row].state, 0, memory_order_relaxed);
+	store(&g->n, load(&g->n) - 1);
 }
 
-size_t gtm_groups_bytes(const struct gtm_groups *g)
+/* An eighth of the way, at least one. */
+static uint16_t fall(uint16_t from, uint16_t to)
 {
-	return sizeof(*g) + buckets_size(g) +
-	       (size_t)gtm_groups_count(g) * g->row_size;
-}
-
-/* -- prefixes --------------------------------------------------------------
- */
-
-/* A prefix as two words, its bits first, and what it is. */
-struct key {
-	uint64_t high, low;
-	uint16_t what; /* length, and 256 for IPv6 */
-};
-
-/* All of the client's address. */
-static inline struct key key_of(const struct gtm_client *client)
-{
-	uint64_t half[2];
-	uint32_t v4;
-
-	if (!client->v6) {
-		memcpy(&v4, client->address, sizeof(v4));
-		return (struct key){ (uint64_t)be32toh(v4) << 32, 0,
-				     client->bits };
-	}
-	memcpy(half, client->address, sizeof(half));
-	return (struct key){ be64toh(half[0]), be64toh(half[1]),
-			     (uint16_t)(client->bits | GROUPS_V6) };
-}
-
-/* Its first 'bits'. */
-static inline struct key key_cut(const struct key *from, unsigned int bits)
-{
-	struct key key = { from->high, from->low,
-			   (uint16_t)(bits | (from->what & GROUPS_V6)) };
-
-	if (bits <= 64) {
-		key.low = 0;
-		key.high &= bits == 0 ? 0 : UINT64_MAX << (64 - bits);
-	} else if (bits < 128) {
-		key.low &= UINT64_MAX << (128 - bits);
-	}
-	return key;
-}
-
-static inline uint32_t bucket_of(const struct gtm_groups *g,
-				 const struct key *key)
-{
-	return (uint32_t)mix(mix(key->high + key->what) ^ key->low) & g->mask;
-}
-
-static inline bool is_row_of(const struct row *row, const struct key *key)
-{
-	return groups_load64(&row->high) == key->high &&
-	       groups_load64(&row->low) == key->low &&
-	       atomic_load_explicit(&row->what, memory_order_relaxed) ==
-		       key->what;
-}
-
-/* -- lengths in use --------------------------------------------------------
- */
-
-/* Where the lengths of prefixes like this one are noted. */
-static inline struct lengths *lengths_of(struct gtm_groups *g,
-					 const struct key *key)
-{
-	if ((key->what & GROUPS_V6) == 0)
-		return &g->v4[key->high >> 48];
-	return &g->v6[mix(key->high >> 32) % GROUPS_V6_LENGTHS];
-}
-
-static void note_length(struct gtm_groups *g, const struct key *key)
-{
-	bool v6 = (key->what & GROUPS_V6) != 0;
-	unsigned int bits = key->what & 0xff;
-	struct lengths *at = lengths_of(g, key);
-
-	if (bits < (v6 ? SHORT_V6 : SHORT_V4))
-		at = v6 ? &g->short_v6 : &g->short_v4;
-	/* 0..128: the last one, that of a whole IPv6 address, beside 127 */
-	if (bits == 128)
-		atomic_store_explicit(&g->has_128, true, memory_order_relaxed);
-	else
-		atomic_fetch_or_explicit(&at->bits[bits / 64],
-					 UINT64_C(1) << bits % 64,
-					 memory_order_release);
-}
-
-/* -- finding ---------------------------------------------------------------
- */
-
-/* The row of just that prefix, or GTM_NO_GROUP; its generation is even. */
-static inline uint32_t find(const struct gtm_groups *g, const struct key *key,
-			    uint32_t *generation)
-{
-	uint32_t next = atomic_load_explicit(&g->bucket[bucket_of(g, key)],
-					     memory_order_acquire);
-
-	for (unsigned int i = 0; next != 0 && i < CHAIN_MAX; i++) {
-		const struct row *row = groups_row(g, next - 1);
-		*generation = atomic_load_explicit(&row->generation,
-						   memory_order_acquire);
-		if (is_row_of(row, key) && *generation % 2 == 0 &&
-		    *generation == atomic_load_explicit(&row->generation,
-							memory_order_acquire))
-			return next - 1;
-		next = atomic_load_explicit(&row->next, memory_order_acquire);
-	}
-	return GTM_NO_GROUP;
-}
-
-static void note_used(struct row *row, uint64_t now_ms)
-{
-	uint16_t now = (uint16_t)(now_ms / USED_MS);
-
-	if (atomic_load_explicit(&row->used, memory_order_relaxed) != now)
-		atomic_store_explicit(&row->used, now, memory_order_relaxed);
+	return (uint16_t)(from - (from - to + 7) / 8);
 }
 
 /*
- * Tries the lengths of a set that are no longer than 'most', the longest
- * first; true if one of them is a group's.
+ * The hand: the first group that has not been used for 'target'.  As long as
+ * none is met less will do; where it takes too long, the oldest of all those
+ * looked at.  The target follows what is found, and rises when it is met at
+ * once.
  */
-static bool find_longest(struct gtm_groups *g, const struct key *key,
-			 const struct lengths *lengths, unsigned int most,
-			 struct gtm_group *found)
+static uint32_t victim(struct gtm_groups *g, uint64_t now_ms)
 {
-	for (unsigned int i = most / 64 + 1; i-- > 0;) {
-		uint64_t bits = atomic_load_explicit(&lengths->bits[i],
-						     memory_order_acquire);
-		if (most / 64 == i && most % 64 != 63)
-			bits &= (UINT64_C(1) << (most % 64 + 1)) - 1;
-		for (; bits != 0; bits &= ~(UINT64_C(1) << (most % 64))) {
-			most = i * 64 + 63 -
-			       (unsigned int)__builtin_clzll(bits);
-			struct key cut = key_cut(key, most);
-			if (most > found->scope)
-				found->scope = (uint8_t)most;
-			found->row = find(g, &cut, &found->generation);
-			if (found->row != GTM_NO_GROUP)
-				return true;
-		}
-	}
-	return false;
-}
-
-void gtm_groups_find(struct gtm_groups *g, const struct gtm_client *client,
-		     uint64_t now_ms, struct gtm_group *found)
-{
-	const struct key key = key_of(client);
-	const unsigned int brief = client->v6 ? SHORT_V6 : SHORT_V4;
-	unsigned int most = client->bits;
-
-	*found = (struct gtm_group){ .row = GTM_NO_GROUP };
-	if (gtm_groups_count(g) == 0)
-		return;
-	/* Which lengths are in use depends on so many bits at least. */
-	found->scope = (uint8_t)(most < brief ? most : brief);
-	if (most == 128) {
-		most = 127;
-		if (atomic_load_explicit(&g->has_128, memory_order_relaxed)) {
-			found->scope = 128;
-			found->row = find(g, &key, &found->generation);
-		}
-	}
-	bool done = found->row != GTM_NO_GROUP;
-	if (!done && most >= brief)
-		done = find_longest(g, &key, lengths_of(g, &key), most, found);
-	if (!done)
-		done = find_longest(g, &key,
-				    client->v6 ? &g->short_v6 : &g->short_v4,
-				    most < brief ? most : brief - 1, found);
-	if (done)
-		note_used(groups_row(g, found->row), now_ms);
-}
-
-/* Minutes from a cell's to now, in one turn of their clock. */
-static uint32_t minutes_since(uint32_t minute, uint64_t now_ms)
-{
-	uint32_t now = (uint32_t)(now_ms / MINUTE_MS % MINUTES) + 1;
-
-	return now >= minute ? now - minute : now + MINUTES - minute;
-}
-
-const _Atomic uint32_t *gtm_groups_cells(const struct gtm_groups *g,
-					 const struct gtm_group *group)
-{
-	return group->row == GTM_NO_GROUP ? NULL
-					  : groups_row(g, group->row)->cell;
-}
-
-struct gtm_cell_time gtm_cell_time(uint64_t now_ms, uint64_t max_age_ms)
-{
-	if (max_age_ms > GTM_LATENCY_AGE_MS)
-		max_age_ms = GTM_LATENCY_AGE_MS;
-	/* Of a minute, as of its end. */
-	return (struct gtm_cell_time){
-		(uint32_t)(now_ms / MINUTE_MS % MINUTES) + 1,
-		(uint32_t)(max_age_ms / MINUTE_MS) + 1
-	};
-}
-
-bool gtm_groups_same(const struct gtm_groups *g, const struct gtm_group *group)
-{
-	return atomic_load_explicit(&groups_row(g, group->row)->generation,
-				    memory_order_relaxed) == group->generation;
-}
-
-float gtm_groups_ms(const struct gtm_groups *g, const struct gtm_group *group,
-		    uint32_t column, uint64_t now_ms, uint64_t max_age_ms)
-{
-	const _Atomic uint32_t *cells = gtm_groups_cells(g, group);
-
-	if (cells == NULL || column >= g->columns)
-		return -1.0f;
-	/* A value of the next group of this row was stored after that. */
-	float ms = gtm_cell_ms(
-		atomic_load_explicit(&cells[column], memory_order_acquire),
-		gtm_cell_time(now_ms, max_age_ms));
-	return gtm_groups_same(g, group) ? ms : -1.0f;
-}
-
-/* -- writing ---------------------------------------------------------------
- */
-
-static void unlink_row(struct gtm_groups *g, uint32_t at)
-{
-	struct row *row = groups_row(g, at);
-	const struct key key = { groups_load64(&row->high),
-				 groups_load64(&row->low), row->what };
-	_Atomic uint32_t *link = &g->bucket[bucket_of(g, &key)];
-
-	while (*link != 0 && *link != at + 1)
-		link = &groups_row(g, *link - 1)->next;
-	if (*link == at + 1)
-		atomic_store_explicit(link, row->next, memory_order_release);
-}
-
-/* Gives the row to 'key', with nothing known. */
-static void row_give(struct gtm_groups *g, uint32_t at, const struct key *key,
-		     uint64_t now_ms)
-{
-	struct row *row = groups_row(g, at);
-	uint32_t was = row->generation;
-
-	/* Odd while it is changed; then each store is after this. */
-	atomic_store_explicit(&row->generation, was + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
-	atomic_store_explicit(&row->high, key->high, memory_order_relaxed);
-	atomic_store_explicit(&row->low, key->low, memory_order_relaxed);
-	atomic_store_explicit(&row->what, key->what, memory_order_relaxed);
-	for (uint32_t i = 0; i < g->columns; i++)
-		atomic_store_explicit(&row->cell[i], 0, memory_order_relaxed);
-	atomic_store_explicit(&row->used, (uint16_t)(now_ms / USED_MS),
-			      memory_order_relaxed);
-	atomic_store_explicit(&row->generation, was + 2, memory_order_release);
-
-	_Atomic uint32_t *bucket = &g->bucket[bucket_of(g, key)];
-	atomic_store_explicit(&row->next, *bucket, memory_order_relaxed);
-	note_length(g, key);
-	atomic_store_explicit(bucket, at + 1, memory_order_release);
-}
-
-/* A row for a new group: an unused one, or one that is taken from another. */
-static uint32_t row_take(struct gtm_groups *g, uint64_t now_ms)
-{
-	uint16_t now = (uint16_t)(now_ms / USED_MS);
-	uint32_t oldest = 0;
+	uint32_t oldest = INDEX_NONE;
+	uint32_t end = load(&g->fresh_row);
+	unsigned int looks = 0;
 	uint16_t most = 0;
+	uint16_t enough = g->target;
 
-	if (g->n < g->max)
-		return atomic_fetch_add_explicit(&g->n, 1,
-						 memory_order_relaxed);
-	for (unsigned int i = 0; i < EVICT_TRIES; i++) {
-		/* from all over: those that came together are asked for so */
-		g->hand = (uint32_t)((g->hand + STRIDE) % g->max);
-		uint16_t idle = (uint16_t)(now - groups_row(g, g->hand)->used);
-		if (i == 0 || idle > most) {
-			oldest = g->hand;
-			most = idle;
+	for (uint32_t i = 0; i < end && looks < HAND_LOOKS_MAX; i++) {
+		uint32_t row = g->hand < end ? g->hand : 0;
+		g->hand = row + 1;
+		if (state_of(g, row) == 0)
+			continue;
+		uint16_t age = idle(g, row, now_ms);
+		if (oldest == INDEX_NONE || age > most) {
+			oldest = row;
+			most = age;
 		}
+		if (most >= enough)
+			break;
+		if (++looks % HAND_LOOKS == 0)
+			enough = fall(enough, most);
 	}
-	unlink_row(g, oldest);
-	g->evicted++;
+	if (most < g->target)
+		g->target = fall(g->target, most);
+	else if (looks < HAND_EASY && g->target < USED_SPAN)
+		g->target++;
 	return oldest;
 }
 
-/* The row of just that prefix, made if it is not there. */
-static struct row *row_for(struct gtm_groups *g, const struct key *key,
-			   uint64_t now_ms)
+/* Makes room if there is none: of a full table some row can go. */
+static void row_room(struct gtm_groups *g, uint64_t now_ms)
 {
-	uint32_t generation;
-	uint32_t at = find(g, key, &generation);
-
-	if (at == GTM_NO_GROUP) {
-		at = row_take(g, now_ms);
-		row_give(g, at, key, now_ms);
-	}
-	return groups_row(g, at);
+	if (load(&g->n) < g->max)
+		return;
+	row_drop(g, victim(g, now_ms));
+	count(&g->replaced);
 }
 
-static uint32_t cell_of(float ms, uint64_t when_ms)
+static void row_clear(struct gtm_groups *g, uint32_t row)
 {
-	uint32_t minute = (uint32_t)(when_ms / MINUTE_MS % MINUTES) + 1;
-	uint32_t tenths = FAR;
+	_Atomic uint32_t *cells = group_cells(g, row);
 
-	if (ms >= 0.0f)
-		tenths = ms < GTM_LATENCY_MAX_MS ? (uint32_t)(ms * 10.0f + 0.5f)
-						 : NEAR_MAX;
-	return tenths << 16 | minute;
+	for (uint16_t i = 0; i < g->width; i++)
+		store(&cells[i], 0);
 }
 
-bool gtm_groups_put(struct gtm_groups *g, const struct gtm_client *prefix,
-		    uint32_t column, float ms, uint64_t when_ms,
+uint32_t group_make(struct gtm_groups *g, const struct gtm_client *group,
 		    uint64_t now_ms)
 {
-	const struct key whole = key_of(prefix);
-	const struct key key = key_cut(&whole, prefix->bits);
+	struct group_key key = group_key_of(group, group->bits);
+	uint32_t row = group_exact(g, group->v6, &key, group->bits);
 
-	if (column >= g->columns || when_ms > now_ms ||
-	    now_ms - when_ms > GTM_LATENCY_AGE_MS)
+	if (row != INDEX_NONE)
+		return row;
+	row_room(g, now_ms);
+	row = group_row_take(g);
+	row_clear(g, row);
+	g->key[row] = key;
+	g->meta[row].bits = group->bits;
+	/* a little older than what was asked for */
+	atomic_store_explicit(&g->meta[row].used,
+			      (uint16_t)(now_ms / GTM_USED_MS - 1),
+			      memory_order_relaxed);
+	atomic_store_explicit(
+		&g->meta[row].state,
+		(uint8_t)(GROUP_LIVE | (group->v6 ? GROUP_V6 : 0)),
+		memory_order_release);
+	group_insert(g, row);
+	store(&g->n, load(&g->n) + 1);
+	return row;
+}
+
+int group_make_if_room(struct gtm_groups *g, const struct gtm_client *group,
+		       uint64_t now_ms, uint32_t *rowp)
+{
+	struct group_key key = group_key_of(group, group->bits);
+
+	if (load(&g->n) >= g->max &&
+	    group_exact(g, group->v6, &key, group->bits) == INDEX_NONE)
+		return -ENOSPC;
+	*rowp = group_make(g, group, now_ms);
+	return 0;
+}
+
+bool group_cell_put(_Atomic uint32_t *cell, uint32_t new, uint64_t now_ms,
+		    bool newer)
+{
+	uint32_t old = load(cell);
+
+	if (group_cell_known(old, now_ms) &&
+	    group_cell_age(old, now_ms) <
+		    group_cell_age(new, now_ms) + (newer ? 1 : 0))
 		return false;
-	struct row *row = row_for(g, &key, now_ms);
-	uint32_t old = row->cell[column];
-	uint32_t cell = cell_of(ms, when_ms);
-	/* Of one minute the last one holds. */
-	if (old != 0 && minutes_since(old & 0xffff, now_ms) <
-				minutes_since(cell & 0xffff, now_ms))
-		return false;
-	atomic_store_explicit(&row->cell[column], cell, memory_order_release);
+	store(cell, new);
 	return true;
 }
 
-void gtm_groups_sweep(struct gtm_groups *g, uint32_t rows, uint64_t now_ms)
+int gtm_groups_put(struct gtm_groups *g, const struct gtm_client *group,
+		   uint16_t column, uint32_t tenths, int64_t age_ms,
+		   uint64_t now_ms)
 {
-	uint32_t n = gtm_groups_count(g);
+	if (!group_valid(group) || column >= g->width)
+		return -EINVAL;
+	if (age_ms < 0 || age_ms > GTM_AGE_MAX_MS)
+		return -ERANGE;
 
-	for (uint32_t i = 0; i < rows && n > 0; i++) {
-		g->swept = g->swept + 1 < n ? g->swept + 1 : 0;
-		struct row *row = groups_row(g, g->swept);
-		for (uint32_t k = 0; k < g->columns; k++) {
-			uint32_t cell = row->cell[k];
-			if (cell != 0 &&
-			    (uint64_t)minutes_since(cell & 0xffff, now_ms) *
-					    MINUTE_MS >
-				    GTM_LATENCY_AGE_MS)
-				atomic_store_explicit(&row->cell[k], 0,
-						      memory_order_relaxed);
-		}
-	}
+	uint32_t row = group_make(g, group, now_ms);
+	_Atomic uint32_t *cell = group_cells(g, row) + column;
+	if (tenths > GTM_TENTHS_MAX && tenths != GTM_UNREACHABLE)
+		tenths = GTM_TENTHS_MAX;
+	uint32_t new = group_cell_of(tenths + 1, age_ms, now_ms);
+	if (!group_cell_put(cell, new, now_ms, false))
+		return -EEXIST;
+	return 0;
 }
 
-void gtm_groups_copy(struct gtm_groups *g, struct gtm_groups *from)
+bool gtm_groups_remove(struct gtm_groups *g, const struct gtm_client *group)
 {
-	uint32_t n = gtm_groups_count(from);
+	if (!group_valid(group))
+		return false;
+	struct group_key key = group_key_of(group, group->bits);
+	uint32_t row = group_exact(g, group->v6, &key, group->bits);
+	if (row == INDEX_NONE)
+		return false;
+	row_drop(g, row);
+	return true;
+}
 
-	for (uint32_t at = 0; at < n; at++) {
-		const struct row *row = groups_row(from, at);
-		uint32_t generation = atomic_load_explicit(
-			&row->generation, memory_order_acquire);
-		const struct key key = { groups_load64(&row->high),
-					 groups_load64(&row->low), row->what };
-		if (generation % 2 != 0 || generation != row->generation ||
-		    gtm_groups_count(g) == g->max)
+/* -- upkeep ---------------------------------------------------------------- */
+
+/* 'wipes': there are columns to be wiped. */
+static void row_tidy(struct gtm_groups *g, uint32_t row, bool wipes,
+		     struct gtm_cell_time fresh, uint64_t now_ms)
+{
+	_Atomic uint32_t *cells = group_cells(g, row);
+	bool any = false;
+
+	for (uint16_t i = 0; i < g->width; i++) {
+		uint32_t cell = load(&cells[i]);
+		if (cell == 0)
 			continue;
-		struct row *to = row_for(g, &key, 0);
-		to->used = row->used;
-		for (uint32_t k = 0; k < from->named; k++) {
-			uint32_t column = column_of(g, from->pop[k]);
-			if (column != CONFIG_NONE)
-				to->cell[column] = row->cell[k];
-		}
+		if (!group_cell_known(cell, now_ms) ||
+		    (wipes && g->wiped[i] != 0))
+			store(&cells[i], 0);
+		else
+			any = any || gtm_cell_ms(cell, fresh) >= 0.0f;
+	}
+	if (!any) {
+		row_drop(g, row);
+		return;
+	}
+	/* so that the ring of times of use does not come round */
+	if (idle(g, row, now_ms) > USED_SPAN)
+		atomic_store_explicit(
+			&g->meta[row].used,
+			(uint16_t)(now_ms / GTM_USED_MS - USED_SPAN),
+			memory_order_relaxed);
+}
+
+bool gtm_groups_tidy(struct gtm_groups *g, uint64_t max_age_ms, uint64_t now_ms,
+		     uint32_t rows)
+{
+	const struct gtm_cell_time fresh = gtm_cell_time(now_ms, max_age_ms);
+	uint32_t end = load(&g->fresh_row);
+
+	if (g->sweep == 0)
+		group_columns_round(g);
+	bool wipes = group_columns_wiped(g);
+	for (; rows > 0 && g->sweep < end; rows--, g->sweep++)
+		if (state_of(g, g->sweep) != 0)
+			row_tidy(g, g->sweep, wipes, fresh, now_ms);
+	if (g->sweep < end)
+		return false;
+	g->sweep = 0;
+	if (wipes)
+		group_columns_free(g);
+	return true;
+}
+
+/* -- going through --------------------------------------------------------- */
+
+static void address_of(const struct group_key *key, uint8_t *address)
+{
+	for (unsigned int i = 0; i < 8; i++) {
+		address[i] = (uint8_t)(key->hi >> (56 - 8 * i));
+		address[8 + i] = (uint8_t)(key->lo >> (56 - 8 * i));
 	}
 }
 
-/* -- clients of which nothing is known -------------------------------------
- */
-
-void gtm_groups_want(struct gtm_groups *g, const struct gtm_client *client)
+bool gtm_groups_next(const struct gtm_groups *g, uint32_t *cursor,
+		     struct gtm_client *group, struct gtm_row_cells *cells)
 {
-	const struct key whole = key_of(client);
-	unsigned int bits = client->v6 ? GTM_WANTED_V6 : GTM_WANTED_V4;
+	uint32_t end =
+		atomic_load_explicit(&g->fresh_row, memory_order_acquire);
 
-	if (client->bits < bits)
-		bits = client->bits;
-	/* At most 56 bits of prefix; then family and length in the rest. */
-	uint64_t wanted = key_cut(&whole, bits).high | bits |
-			  (client->v6 ? 0x80u : 0x40u);
-	_Atomic uint64_t *slot = &g->wanted[mix(wanted) % GROUPS_WANTED];
-	if (groups_load64(slot) == 0)
-		atomic_store_explicit(slot, wanted, memory_order_relaxed);
-}
-
-size_t gtm_groups_wanted(struct gtm_groups *g, struct gtm_client *prefixes,
-			 size_t max)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < GROUPS_WANTED && n < max; i++) {
-		g->taken = (g->taken + 1) % GROUPS_WANTED;
-		uint64_t w = atomic_exchange_explicit(&g->wanted[g->taken], 0,
-						      memory_order_relaxed);
-		if (w == 0)
+	for (uint32_t row = *cursor; row < end; row++) {
+		uint8_t state = state_of(g, row);
+		if (state == 0)
 			continue;
-		struct gtm_client *p = &prefixes[n++];
-		*p = (struct gtm_client){ .v6 = (w & 0x80) != 0,
-					  .bits = (uint8_t)(w & 0x3f) };
-		for (unsigned int k = 0; k < 7; k++)
-			p->address[k] = (uint8_t)(w >> (56 - 8 * k));
+		group->v6 = (state & GROUP_V6) != 0;
+		group->bits = g->meta[row].bits;
+		address_of(&g->key[row], group->address);
+		*cells = (struct gtm_row_cells){ group_cells(g, row), g->width,
+						 group->bits, group->bits };
+		*cursor = row + 1;
+		return true;
 	}
-	return n;
+	*cursor = end;
+	return false;
 }

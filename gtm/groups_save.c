@@ -1,233 +1,185 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/*
- * What is saved of groups, in numbers of little-endian octets: 'N' 'Z' 'G' 1,
- * how many columns (2), of each the length (1) and octets of its POP's name.
- * Then rows: family (4 or 6), length in bits, the prefix in as many octets as
- * that takes, how many cells (2), of each column (2), tenths of a millisecond
- * (2) and age in minutes (2).
- */
-#include "gtm/groups_int.h"
+/* The writing half of 'groups_file'. */
+#include "gtm/groups_file.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
-#include "common/config.h"
+#include "gtm/groups_file_int.h"
+#include "gtm/groups_int.h"
 
-#define MINUTE_MS 60000u
-#define MINUTES	  GTM_CELL_MINUTES
-#define CELL_N	  6u
-#define POP_MAX	  255u
+#define PIECE_BYTES (1u << 16) /* a section ends once it has so much */
+#define PIECE_ROWS  256u       /* looked at in one RCU section */
 
-static const uint8_t magic[4] = { 'N', 'Z', 'G', 1 };
+_Static_assert(PIECE_BYTES + FILE_ROW_MAX <= GTM_FILE_SECTION_MAX &&
+		       GTM_COLUMNS_MAX * (GTM_POP_ID_MAX + 1) <=
+			       GTM_FILE_SECTION_MAX,
+	       "a section has room for a row more, and for all columns");
 
-/* -- writing ---------------------------------------------------------------
- */
-
-static uint8_t *put16(uint8_t *p, uint32_t n)
-{
-	p[0] = (uint8_t)n;
-	p[1] = (uint8_t)(n >> 8);
-	return p + 2;
-}
-
-size_t gtm_groups_save_head(const struct gtm_groups *g, uint8_t *out,
-			    size_t size)
-{
-	uint8_t *p = out;
-
-	if (size < sizeof(magic) + 2)
-		return 0;
-	memcpy(p, magic, sizeof(magic));
-	p = put16(p + sizeof(magic), g->named);
-	for (uint32_t i = 0; i < g->named; i++) {
-		size_t n = strlen(g->pop[i]);
-		if (n > POP_MAX || (size_t)(p - out) + n + 1 > size)
-			return 0;
-		*p++ = (uint8_t)n;
-		memcpy(p, g->pop[i], n);
-		p += n;
-	}
-	return (size_t)(p - out);
-}
-
-/* Octets of a prefix. */
-static size_t octets_of(unsigned int bits)
-{
-	return (bits + 7) / 8;
-}
-
-static uint8_t *put_prefix(uint8_t *p, const struct row *row, uint16_t what)
-{
-	unsigned int bits = what & 0xff;
-	uint64_t half[2] = { groups_load64(&row->high),
-			     groups_load64(&row->low) };
-
-	*p++ = (what & GROUPS_V6) != 0 ? 6 : 4;
-	*p++ = (uint8_t)bits;
-	for (size_t i = 0; i < octets_of(bits); i++)
-		*p++ = (uint8_t)(half[i / 8] >> (56 - 8 * (i % 8)));
-	return p;
-}
-
-/* A row; NULL: it holds nothing, or is being given to another group. */
-static uint8_t *put_row(const struct gtm_groups *g, const struct row *row,
-			uint32_t minute, uint8_t *p)
-{
-	uint32_t generation =
-		atomic_load_explicit(&row->generation, memory_order_acquire);
-	uint16_t what = atomic_load_explicit(&row->what, memory_order_relaxed);
-	uint32_t n = 0;
-
-	p = put_prefix(p, row, what);
-	uint8_t *count = p;
-	p += 2;
-	for (uint32_t i = 0; i < g->named; i++) {
-		uint32_t cell = atomic_load_explicit(&row->cell[i],
-						     memory_order_acquire);
-		if (cell == 0)
-			continue;
-		uint32_t then = cell & 0xffff;
-		p = put16(p, i);
-		p = put16(p, cell >> 16);
-		p = put16(p, minute >= then ? minute - then
-					    : minute + MINUTES - then);
-		n++;
-	}
-	put16(count, n);
-	bool same = generation % 2 == 0 &&
-		    atomic_load_explicit(&row->generation,
-					 memory_order_relaxed) == generation;
-	return n > 0 && same ? p : NULL;
-}
-
-size_t gtm_groups_save(const struct gtm_groups *g, uint32_t *at, uint8_t *out,
-		       size_t size, uint64_t now_ms)
-{
-	const size_t most = 20 + (size_t)g->named * CELL_N;
-	uint32_t minute = (uint32_t)(now_ms / MINUTE_MS % MINUTES) + 1;
-	uint8_t *p = out;
-
-	while (*at < gtm_groups_count(g) && (size_t)(p - out) + most <= size) {
-		uint8_t *next = put_row(g, groups_row(g, *at), minute, p);
-		if (next != NULL)
-			p = next;
-		(*at)++;
-	}
-	return (size_t)(p - out);
-}
-
-/* -- reading ---------------------------------------------------------------
- */
-
-/* What is left to be read. */
-struct rest {
-	const uint8_t *p;
+struct saver {
+	struct gtm_groups *groups;
+	const struct gtm_save *save;
+	uint64_t seed;
+	uint32_t number; /* of the next section */
+	uint64_t rows;
+	uint16_t n_columns;
+	uint16_t column[GTM_COLUMNS_MAX]; /* held */
+	/* the section at hand: its content */
+	uint32_t items;
 	size_t n;
+	uint8_t octets[FILE_SUM + FILE_SECTION_HEAD + GTM_FILE_SECTION_MAX];
 };
 
-static bool take(struct rest *rest, size_t n, const uint8_t **p)
+static void put_at(uint8_t *p, uint64_t value, size_t n)
 {
-	if (rest->n < n)
-		return false;
-	*p = rest->p;
-	rest->p += n;
-	rest->n -= n;
-	return true;
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(value >> 8 * i);
 }
 
-static bool take16(struct rest *rest, uint32_t *value)
+static void add(struct saver *s, uint64_t value, size_t n)
 {
-	const uint8_t *p;
-
-	if (!take(rest, 2, &p))
-		return false;
-	*value = p[0] | (uint32_t)p[1] << 8;
-	return true;
+	put_at(s->octets + FILE_SUM + FILE_SECTION_HEAD + s->n, value, n);
+	s->n += n;
 }
 
-/* The columns of the file, as columns of the table or CONFIG_NONE. */
-static bool take_head(struct gtm_groups *g, struct rest *rest,
-		      uint32_t *columns, uint32_t *n)
+static int write_header(struct saver *s)
 {
-	const uint8_t *p;
-	char name[POP_MAX + 1];
+	uint8_t *p = s->octets;
 
-	if (!take(rest, sizeof(magic), &p) ||
-	    memcmp(p, magic, sizeof(magic)) != 0 || !take16(rest, n) ||
-	    *n > GTM_COLUMNS_MAX)
-		return false;
-	for (uint32_t i = 0; i < *n; i++) {
-		if (!take(rest, 1, &p))
-			return false;
-		size_t length = p[0];
-		if (!take(rest, length, &p))
-			return false;
-		memcpy(name, p, length);
-		name[length] = '\0';
-		columns[i] = CONFIG_NONE;
-		for (uint32_t k = 0; k < g->named; k++)
-			if (strcmp(g->pop[k], name) == 0)
-				columns[i] = k;
-	}
-	return true;
+	memcpy(p, FILE_MAGIC, sizeof(FILE_MAGIC) - 1);
+	put_at(p + 8, GTM_FILE_VERSION, 8);
+	put_at(p + 16, s->save->wall_ms, 8);
+	put_at(p + 24, (uint32_t)s->save->now_ms, 8);
+	s->seed = XXH3_64bits(p, FILE_HEADER);
+	put_at(p + FILE_HEADER, s->seed, FILE_SUM);
+	return s->save->write(s->save->arg, p, FILE_HEADER + FILE_SUM);
 }
 
-static bool take_prefix(struct rest *rest, struct gtm_client *prefix)
+static int write_section(struct saver *s, enum file_section kind)
 {
-	const uint8_t *p;
+	uint8_t *head = s->octets + FILE_SUM;
+	size_t n = FILE_SECTION_HEAD + s->n;
 
-	*prefix = (struct gtm_client){ 0 };
-	if (!take(rest, 2, &p) || (p[0] != 4 && p[0] != 6) ||
-	    p[1] > (p[0] == 6 ? 128 : 32))
-		return false;
-	prefix->v6 = p[0] == 6;
-	prefix->bits = p[1];
-	if (!take(rest, octets_of(prefix->bits), &p))
-		return false;
-	memcpy(prefix->address, p, octets_of(prefix->bits));
-	gtm_client_clear(prefix);
-	return true;
+	put_at(head, s->n, 4);
+	put_at(head + 4, kind, 4);
+	put_at(head + 8, s->items, 4);
+	put_at(head + 12, s->number++, 4);
+	put_at(s->octets, XXH3_64bits_withSeed(head, n, s->seed), FILE_SUM);
+	s->n = 0;
+	s->items = 0;
+	return s->save->write(s->save->arg, s->octets, FILE_SUM + n);
 }
 
-static bool take_row(struct gtm_groups *g, struct rest *rest,
-		     const uint32_t *columns, uint32_t n_columns,
-		     const uint64_t times[2])
-{
-	struct gtm_client prefix;
-	uint32_t n;
+/* -- rows ------------------------------------------------------------------ */
 
-	if (!take_prefix(rest, &prefix) || !take16(rest, &n))
-		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t column;
-		uint32_t tenths;
-		uint32_t minutes;
-		if (!take16(rest, &column) || !take16(rest, &tenths) ||
-		    !take16(rest, &minutes) || column >= n_columns)
-			return false;
-		uint64_t age_ms = times[0] + (uint64_t)minutes * MINUTE_MS;
-		if (columns[column] == CONFIG_NONE ||
-		    age_ms > GTM_LATENCY_AGE_MS || age_ms > times[1])
+static void add_row(struct saver *s, const struct gtm_client *group,
+		    const _Atomic uint32_t *cells)
+{
+	uint8_t *content = s->octets + FILE_SUM + FILE_SECTION_HEAD;
+	size_t begin = s->n;
+	bool any = false;
+
+	add(s, group->v6, 1);
+	add(s, group->bits, 1);
+	for (unsigned int i = 0; i < (group->bits + 7u) / 8; i++)
+		add(s, group->address[i], 1);
+	uint8_t *map = content + s->n;
+	s->n += (s->n_columns + 7u) / 8;
+	memset(map, 0, (s->n_columns + 7u) / 8);
+	for (uint16_t i = 0; i < s->n_columns; i++) {
+		uint32_t cell = atomic_load_explicit(&cells[s->column[i]],
+						     memory_order_relaxed);
+		if ((cell & 0xffff) == 0)
 			continue;
-		float ms = tenths == 0xffff ? -1.0f : (float)tenths / 10.0f;
-		(void)gtm_groups_put(g, &prefix, columns[column], ms,
-				     times[1] - age_ms, times[1]);
+		map[i / 8] |= (uint8_t)(1u << i % 8);
+		add(s, cell, 4);
+		any = true;
 	}
-	return true;
+	if (!any) {
+		s->n = begin;
+		return;
+	}
+	s->items++;
+	s->rows++;
 }
 
-int gtm_groups_load(struct gtm_groups *g, const uint8_t *p, size_t n,
-		    uint64_t away_ms, uint64_t now_ms)
+/* Adds rows to the section until it is long enough; true: there are more. */
+static bool add_rows(struct saver *s, uint32_t *cursor)
 {
-	struct rest rest = { p, n };
-	uint32_t columns[GTM_COLUMNS_MAX];
-	uint32_t n_columns;
-	const uint64_t times[2] = { away_ms, now_ms };
+	struct gtm_client group;
+	struct gtm_row_cells row;
+	bool more = true;
 
-	if (!take_head(g, &rest, columns, &n_columns))
-		return -EBADMSG;
-	while (rest.n > 0)
-		if (!take_row(g, &rest, columns, n_columns, times))
-			return -EBADMSG;
-	return 0;
+	rcu_enter();
+	for (unsigned int i = 0; more && i < PIECE_ROWS; i++) {
+		if (s->n >= PIECE_BYTES)
+			break;
+		more = gtm_groups_next(s->groups, cursor, &group, &row);
+		if (more)
+			add_row(s, &group, row.cells);
+	}
+	rcu_leave();
+	return more;
+}
+
+/* -- all of it ------------------------------------------------------------- */
+
+static int write_columns(struct saver *s)
+{
+	for (uint16_t i = 0; i < s->groups->width; i++) {
+		const char *id = s->groups->column[i].id;
+		if (!group_column_hold(s->groups, i))
+			continue;
+		s->column[s->n_columns++] = i;
+		size_t n = strlen(id);
+		add(s, n, 1);
+		for (size_t k = 0; k < n; k++)
+			add(s, (uint8_t)id[k], 1);
+		s->items++;
+	}
+	return write_section(s, FILE_COLUMNS);
+}
+
+static int write_rows(struct saver *s)
+{
+	uint32_t cursor = 0;
+	bool more = true;
+	int rc = 0;
+
+	while (rc == 0 && more) {
+		more = add_rows(s, &cursor);
+		if (s->items > 0 && (!more || s->n >= PIECE_BYTES))
+			rc = write_section(s, FILE_ROWS);
+	}
+	return rc;
+}
+
+int gtm_groups_save(struct gtm_groups *groups, const struct gtm_save *save)
+{
+	struct saver *s = malloc(sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->groups = groups;
+	s->save = save;
+	s->number = 0;
+	s->rows = 0;
+	s->items = 0;
+	s->n = 0;
+	s->n_columns = 0;
+	int rc = write_header(s);
+	if (rc == 0)
+		rc = write_columns(s);
+	if (rc == 0)
+		rc = write_rows(s);
+	if (rc == 0) {
+		add(s, s->rows, 8);
+		rc = write_section(s, FILE_END);
+	}
+	gtm_groups_let_go(groups, s->column, s->n_columns);
+	free(s);
+	return rc;
 }

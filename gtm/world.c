@@ -262,19 +262,24 @@ enum gtm_row_fate gtm_world_feed_latency(struct gtm_world *world,
 					 double age_ms, uint64_t now_ms)
 {
 	size_t i = pop_find(world, pop);
-	uint64_t when_ms;
+	uint32_t tenths = GTM_UNREACHABLE;
 
 	if (i == world->config->n_pops || world->groups == NULL)
 		return GTM_ROW_UNKNOWN;
 	if (!isfinite(ms) || !isfinite(age_ms))
 		return GTM_ROW_VALUE;
-	enum gtm_row_fate fate = when_of(age_ms, now_ms, &when_ms);
-	if (fate != GTM_ROW_OK)
-		return fate;
-	return gtm_groups_put(world->groups, group, world->columns[i],
-			      (float)ms, when_ms, now_ms)
-		       ? GTM_ROW_OK
-		       : GTM_ROW_OLD;
+	if (age_ms < -GTM_FUTURE_MS)
+		return GTM_ROW_FUTURE;
+	if (age_ms > (double)GTM_AGE_MAX_MS)
+		return GTM_ROW_OLD;
+	if (ms >= 0.0)
+		tenths = ms * 10.0 < (double)GTM_TENTHS_MAX
+				 ? (uint32_t)(ms * 10.0 + 0.5)
+				 : GTM_TENTHS_MAX;
+	/* Its age, not its time: it may be older than the clock. */
+	int rc = gtm_groups_put(world->groups, group, world->columns[i], tenths,
+				age_ms > 0.0 ? (int64_t)age_ms : 0, now_ms);
+	return rc == 0 ? GTM_ROW_OK : GTM_ROW_OLD;
 }
 
 enum gtm_row_fate gtm_world_feed_pop(struct gtm_world *world, struct slice pop,
@@ -360,7 +365,10 @@ void gtm_world_free(struct gtm_world *world)
 		if (world->pops[i] != NULL)
 			drop(world->pops[i], &world->pops[i]->refs);
 	free(world->pops);
-	gtm_groups_drop(world->groups);
+	if (world->groups != NULL)
+		gtm_groups_let_go(world->groups, world->columns,
+				  world->config->n_pops);
+	gtm_groups_unref(world->groups);
 	free(world->columns);
 	free(world->points);
 	free(world->needs);

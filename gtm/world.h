@@ -166,7 +166,7 @@ struct gtm_world {
 	struct gtm_pop **pops;	   /* as config->pops */
 	struct gtm_admin **needs;  /* of all servers, one after another */
 	struct gtm_groups *groups; /* latencies; NULL: there is one POP */
-	uint32_t *columns;	   /* in it, as config->pops */
+	uint16_t *columns;	   /* in it, held; as config->pops */
 	struct gtm_vector *points; /* as config->pops: where they are */
 	bool rules_time;	   /* some rule of clients has latencies */
 	/* of this configuration's rules; NULL: none; the setter's to free */

@@ -294,17 +294,54 @@ static int pops_make(struct build *b)
 	return 0;
 }
 
-/* A column of 'groups' for each POP; false: there is no room. */
-static bool columns_fill(const struct build *b, struct gtm_groups *groups)
+#define COPY_ROWS 4096u /* at a time */
+/* Columns for POPs that come while those that have gone are still held. */
+#define COLUMNS_SPARE(n) (2 + (n) / 32)
+
+/* Holds a column of 'groups' for each POP; 0 or -errno. */
+static int columns_hold(const struct build *b, struct gtm_groups *groups)
 {
-	for (size_t i = 0; i < b->config->n_pops; i++) {
-		uint32_t column =
-			gtm_groups_column(groups, b->config->pops[i].id);
-		if (column == CONFIG_NONE)
-			return false;
-		b->world->columns[i] = column;
+	size_t n = b->config->n_pops;
+	const char **ids = calloc(n, sizeof(*ids));
+
+	if (ids == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		ids[i] = b->config->pops[i].id;
+	int rc = gtm_groups_columns(groups, ids, n, b->world->columns);
+	free(ids);
+	return rc;
+}
+
+/* A table of its own, with what the old one knows. */
+static int groups_new(const struct build *b, struct gtm_groups *was,
+		      struct gtm_groups **groupsp)
+{
+	size_t n = b->config->n_pops;
+	size_t width = n + COLUMNS_SPARE(n);
+	struct gtm_groups *groups;
+	uint32_t at = 0;
+	bool done = was == NULL;
+
+	if (n > GTM_COLUMNS_MAX)
+		return -E2BIG;
+	if (width > GTM_COLUMNS_MAX)
+		width = GTM_COLUMNS_MAX;
+	int rc =
+		gtm_groups_new(b->config->groups_max, (uint16_t)width, &groups);
+	if (rc != 0)
+		return rc;
+	rc = columns_hold(b, groups);
+	if (rc != 0) {
+		gtm_groups_unref(groups);
+		return rc;
 	}
-	return true;
+	/* What cannot be copied will be measured again. */
+	while (!done &&
+	       gtm_groups_copy(groups, was, &at, COPY_ROWS, 0, &done) == 0)
+		;
+	*groupsp = groups;
+	return 0;
 }
 
 /*
@@ -323,22 +360,16 @@ static int groups_make(struct build *b)
 		return -ENOMEM;
 	if (n < 2 || config->groups_max == 0)
 		return 0;
-	if (was != NULL && b->old->config->groups_max == config->groups_max &&
-	    columns_fill(b, was)) {
-		gtm_groups_hold(was);
-		world->groups = was;
-		return 0;
+	if (was != NULL && b->old->config->groups_max == config->groups_max) {
+		int rc = columns_hold(b, was);
+		if (rc == 0) {
+			gtm_groups_ref(was);
+			world->groups = was;
+		}
+		if (rc != -ENOSPC)
+			return rc;
 	}
-	if (n > GTM_COLUMNS_MAX)
-		return -E2BIG;
-	size_t spare = 2 + n / 32;
-	world->groups =
-		gtm_groups_new(config->groups_max, (uint32_t)(n + spare));
-	if (world->groups == NULL || !columns_fill(b, world->groups))
-		return -ENOMEM;
-	if (was != NULL)
-		gtm_groups_copy(world->groups, was);
-	return 0;
+	return groups_new(b, was, &world->groups);
 }
 
 static struct gtm_cell *cell_new(const struct config *config,

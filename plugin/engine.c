@@ -519,6 +519,7 @@ static void configure_now(struct job *job)
 		e->drains = c->drains;
 	}
 	traffic_configured(e, before);
+	tables_configured(e, before);
 	if (before != NULL)
 		snapshot_unref(before);
 	e->surveyed_s = 0;
@@ -659,6 +660,7 @@ static void stop_now(struct job *job)
 	denials_stop(e);
 	fill_stop(e);
 	slicer_finish(&e->slicer);
+	tables_stop(e);
 	if (e->snapshot != NULL)
 		snapshot_unref(e->snapshot);
 	e->snapshot = NULL;

@@ -61,6 +61,9 @@ struct engine {
 	struct drain *drains;
 	uint32_t tables_s; /* see tables.h */
 	bool tables_saving;
+	uint32_t wanted_s;	      /* likewise, and the next two */
+	struct snapshot *tables_from; /* held: its latencies are copied */
+	uint32_t tables_at;
 	int64_t windows_next_s; /* maintenance: when to look again */
 	uint32_t saved_s;	/* see persist.h */
 	bool saving;

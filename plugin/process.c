@@ -20,6 +20,10 @@
 #include "plugin/tables.h"
 #include "plugin/thread.h"
 
+#define WANTED_ROOM 4096u
+#define WANTED_V4   24u /* bits of prefixes, as they are asked for */
+#define WANTED_V6   56u
+
 const char *const counter_names[COUNT_FAILED] = {
 	[COUNT_QUERIES] = "queries",   [COUNT_HITS] = "hits",
 	[COUNT_MISSES] = "misses",     [COUNT_COALESCED] = "coalesced",
@@ -174,6 +178,8 @@ static void release_parts(struct process *p)
 	p->sign = NULL;
 	flight_table_free(p->flights);
 	p->flights = NULL;
+	gtm_wanted_free(p->wanted);
+	p->wanted = NULL;
 	store_free(p->store);
 	p->store = NULL;
 	isc_quota_destroy(&p->waiters);
@@ -206,6 +212,9 @@ static int make_parts(struct process *p, uint64_t cache_size_bytes)
 	int rc = store_new(cache_size_bytes, p->seed, &p->store);
 	if (rc == 0)
 		rc = flight_table_new(&p->flights);
+	if (rc == 0)
+		rc = gtm_wanted_new(WANTED_ROOM, WANTED_V4, WANTED_V6,
+				    &p->wanted);
 	if (rc == 0)
 		rc = recorder_new(p);
 	if (rc == 0)

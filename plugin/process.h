@@ -30,6 +30,7 @@
 #include "cacheproxy/zonemap.h"
 #include "common/config.h"
 #include "gtm/geo.h"
+#include "gtm/wanted.h"
 #include "gtm/world.h"
 
 /* What is counted, for the process and for each zone. */
@@ -195,6 +196,7 @@ struct process {
 	pthread_mutex_t recorder_lock; /* see recorder.h */
 	struct recorder *recorder;     /* likewise */
 	struct notes *notes;	       /* see notes.h */
+	struct gtm_wanted *wanted;     /* clients that are to be measured */
 	isc_quota_t waiters;	       /* a quota of our own, see wait.c */
 	uint64_t departed[COUNTERS]; /* of zones that are gone; process lock */
 	_Atomic uint64_t next_cache_id;

@@ -139,7 +139,7 @@ static void keep_client(const query_ctx_t *qctx, const struct gtm_host *host,
 	client_of(qctx->client, has_subnet(qctx->client, host), &q.client);
 	gtm_decide_keep(process_clients(p), &q, answer);
 	if (answer->unmeasured && host->world->groups != NULL)
-		gtm_groups_want(host->world->groups, &q.client);
+		gtm_wanted_note(p->wanted, &q.client, 0);
 }
 
 void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,

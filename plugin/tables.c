@@ -15,19 +15,22 @@
 
 #include "common/rcu.h"
 #include "gtm/decide.h"
+#include "gtm/groups_file.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
 #include "plugin/state.h"
 
 #define LATENCY_NAME "latency.table"
 #define CLIENTS_NAME "clients.table"
-#define CHUNK	     (1u << 20)
 #define FILE_MAX     (UINT64_C(8) << 30)
 #define ROWS	     4096u
 #define ROW_N	     16u
-#define SWEEP_ROWS   64u /* a tick: a million in some hours */
+#define TIDY_ROWS    1024u /* a tick: a million in a quarter of an hour */
+#define COPY_ROWS    8192u /* a tick */
+#define LOAD_ROWS    4096u
+#define FORGET_S     600u /* what is being measured is asked for again */
 
-/* Before what was saved; numbers are little-endian. */
+/* Before the clients saved; numbers are little-endian. */
 struct head {
 	char magic[8];
 	uint64_t wall_s, n, sum; /* when; octets that follow; XXH3 of these */
@@ -67,34 +70,30 @@ static void put(struct writer *w, const void *p, size_t n)
 	w->n += n;
 }
 
-/* Writes what 'fill' puts as 'directory'/'name'. */
+static uint64_t wall_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Writes what 'fill' does as 'directory'/'name', whole or not at all. */
 static void file_save(const char *directory, const char *name,
 		      void (*fill)(struct writer *w, void *arg), void *arg)
 {
 	char path[STATE_PATH_MAX];
 	char fresh[STATE_PATH_MAX];
-	struct head head = { .wall_s = htole64((uint64_t)time(NULL)) };
-	struct writer w = { .sum = XXH3_createState() };
+	struct writer w = { .fd = -1 };
 	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
 	int m = snprintf(fresh, sizeof(fresh), "%s/%s.new", directory, name);
 
-	if (w.sum == NULL || n < 0 || m < 0 || (size_t)m >= sizeof(fresh)) {
-		(void)XXH3_freeState(w.sum);
+	if (n < 0 || m < 0 || (size_t)m >= sizeof(fresh))
 		return;
-	}
-	(void)XXH3_64bits_reset(w.sum);
-	memcpy(head.magic, magic, sizeof(magic));
 	w.fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	w.rc = w.fd < 0 ? -errno : 0;
-	write_all(&w, &head, sizeof(head));
 	if (w.rc == 0)
 		fill(&w, arg);
-	head.n = htole64(w.n);
-	head.sum = htole64(XXH3_64bits_digest(w.sum));
-	(void)XXH3_freeState(w.sum);
-	if (w.rc == 0 &&
-	    pwrite(w.fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
-		w.rc = -EIO;
 	if (w.rc == 0 && fsync(w.fd) != 0)
 		w.rc = -errno;
 	if (w.fd >= 0 && close(w.fd) != 0 && w.rc == 0)
@@ -106,6 +105,30 @@ static void file_save(const char *directory, const char *name,
 	(void)unlink(fresh);
 	log_write(ISC_LOG_ERROR, "cannot write '%s': %s", path,
 		  log_error(w.rc, (char[LOG_ERROR_MAX]){ 0 }));
+}
+
+/* What 'put' puts, and its head before that. */
+static void headed_fill(struct writer *w, void *arg,
+			void (*rows)(struct writer *w, void *arg))
+{
+	struct head head = { .wall_s = htole64(wall_ms() / 1000) };
+
+	w->sum = XXH3_createState();
+	if (w->sum == NULL) {
+		w->rc = -ENOMEM;
+		return;
+	}
+	(void)XXH3_64bits_reset(w->sum);
+	memcpy(head.magic, magic, sizeof(magic));
+	write_all(w, &head, sizeof(head));
+	if (w->rc == 0)
+		rows(w, arg);
+	head.n = htole64(w->n);
+	head.sum = htole64(XXH3_64bits_digest(w->sum));
+	(void)XXH3_freeState(w->sum);
+	if (w->rc == 0 &&
+	    pwrite(w->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+		w->rc = -EIO;
 }
 
 static bool read_all(int fd, void *p, size_t n)
@@ -158,7 +181,8 @@ static int file_read(const char *path, uint8_t **octets, size_t *n,
 		free(*octets);
 		return rc;
 	}
-	int64_t away = (int64_t)time(NULL) - (int64_t)le64toh(head.wall_s);
+	int64_t away =
+		(int64_t)(wall_ms() / 1000) - (int64_t)le64toh(head.wall_s);
 	*away_s = away > 0 ? (uint64_t)away : 0;
 	return 0;
 }
@@ -166,31 +190,53 @@ static int file_read(const char *path, uint8_t **octets, size_t *n,
 /* -- latencies -------------------------------------------------------------
  */
 
-static void latency_fill(struct writer *w, void *arg)
+static int latency_write(void *arg, const void *octets, size_t n)
 {
-	const struct gtm_groups *groups = arg;
-	uint64_t now_ms = clock_now_ms();
-	uint8_t *room = malloc(CHUNK);
-	uint32_t at = 0;
+	struct writer *w = arg;
 
-	size_t n = room != NULL ? gtm_groups_save_head(groups, room, CHUNK) : 0;
-	if (n == 0)
-		w->rc = -ENOMEM;
-	while (n > 0 && w->rc == 0) {
-		put(w, room, n);
-		n = gtm_groups_save(groups, &at, room, CHUNK, now_ms);
-	}
-	free(room);
+	write_all(w, octets, n);
+	return w->rc;
 }
 
-static int latency_take(struct snapshot *s, const uint8_t *p, size_t n,
-			uint64_t away_s)
+static void latency_fill(struct writer *w, void *arg)
 {
-	struct gtm_groups *groups = s->world->groups;
-	int rc = gtm_groups_load(groups, p, n, away_s * 1000, clock_now_ms());
+	const struct gtm_save save = { latency_write, w, wall_ms(),
+				       clock_now_ms() };
+	int rc = gtm_groups_save(arg, &save);
 
-	log_write(ISC_LOG_INFO, "latencies of %u groups of clients are known",
-		  gtm_groups_count(groups));
+	if (w->rc == 0)
+		w->rc = rc;
+}
+
+static int64_t latency_octets(void *arg, void *octets, size_t n)
+{
+	const int *fd = arg;
+	ssize_t got;
+
+	do {
+		got = read(*fd, octets, n);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : (int64_t)got;
+}
+
+/* Takes all that is in the file; 0 or -errno. */
+static int latency_load(struct gtm_groups *groups, int fd)
+{
+	const struct gtm_load load = { latency_octets, &fd, wall_ms(),
+				       clock_now_ms() };
+	struct gtm_loader *loader;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size > FILE_MAX)
+		return -EBADMSG;
+	int rc = gtm_loader_new(&load, &loader);
+	if (rc != 0)
+		return rc;
+	do {
+		rc = gtm_loader_step(loader, groups, LOAD_ROWS, load.now_ms);
+	} while (rc == 1);
+	gtm_loader_free(loader);
 	return rc;
 }
 
@@ -204,7 +250,7 @@ static uint8_t *put32(uint8_t *p, uint32_t n)
 	return p + sizeof(n);
 }
 
-static void clients_fill(struct writer *w, void *arg)
+static void clients_rows(struct writer *w, void *arg)
 {
 	const struct gtm_persist *clients = arg;
 	uint32_t now_s = gtm_persist_now_s(clock_now_ms());
@@ -228,6 +274,11 @@ static void clients_fill(struct writer *w, void *arg)
 	}
 	free(rows);
 	free(room);
+}
+
+static void clients_fill(struct writer *w, void *arg)
+{
+	headed_fill(w, arg, clients_rows);
 }
 
 static uint32_t get32(const uint8_t *p)
@@ -265,12 +316,36 @@ static void save(struct process *p, const struct snapshot *s)
 {
 	const char *directory = s->config->state_directory;
 	struct gtm_persist *clients = process_clients(p);
+	struct gtm_groups_counts counts = { 0 };
 
-	if (s->world->groups != NULL && gtm_groups_count(s->world->groups) > 0)
+	if (s->world->groups != NULL)
+		gtm_groups_count(s->world->groups, &counts);
+	if (counts.groups > 0)
 		file_save(directory, LATENCY_NAME, latency_fill,
 			  s->world->groups);
 	if (clients != NULL)
 		file_save(directory, CLIENTS_NAME, clients_fill, clients);
+}
+
+/* False: nothing is read. */
+static bool path_of(const struct snapshot *s, const char *name,
+		    char path[STATE_PATH_MAX])
+{
+	int n = snprintf(path, STATE_PATH_MAX, "%s/%s",
+			 s->config->state_directory, name);
+
+	return s->config->snapshot_s > 0 && n >= 0 && n < STATE_PATH_MAX;
+}
+
+static void tell_refused(const char *path, int rc)
+{
+	const char *why = log_error(rc, (char[LOG_ERROR_MAX]){ 0 });
+
+	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT)
+		why = "it is damaged, or of another release";
+	if (rc == -ETIME)
+		why = "it was written in the future";
+	log_write(ISC_LOG_ERROR, "table '%s' is refused: %s", path, why);
 }
 
 /* Reads 'name' of the state directory; false: there is nothing to be had. */
@@ -278,18 +353,33 @@ static bool read_back(const struct snapshot *s, const char *name,
 		      uint8_t **octets, size_t *n, uint64_t *away_s)
 {
 	char path[STATE_PATH_MAX];
-	int m = snprintf(path, sizeof(path), "%s/%s",
-			 s->config->state_directory, name);
 
-	if (s->config->snapshot_s == 0 || m < 0 || (size_t)m >= sizeof(path))
+	if (!path_of(s, name, path))
 		return false;
 	int rc = file_read(path, octets, n, away_s);
 	if (rc != 0 && rc != -ENOENT)
-		log_write(ISC_LOG_ERROR, "table '%s' is refused: %s", path,
-			  rc == -EBADMSG
-				  ? "it is damaged, or of another release"
-				  : log_error(rc, (char[LOG_ERROR_MAX]){ 0 }));
+		tell_refused(path, rc);
 	return rc == 0;
+}
+
+static void latency_read_back(const struct snapshot *s)
+{
+	struct gtm_groups_counts counts;
+	char path[STATE_PATH_MAX];
+
+	if (s->world->groups == NULL || !path_of(s, LATENCY_NAME, path))
+		return;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc = fd < 0 ? -errno : latency_load(s->world->groups, fd);
+	if (fd >= 0)
+		(void)close(fd);
+	if (rc == -ENOENT)
+		return;
+	if (rc != 0)
+		tell_refused(path, rc);
+	gtm_groups_count(s->world->groups, &counts);
+	log_write(ISC_LOG_INFO, "latencies of %u groups of clients are known",
+		  counts.groups);
 }
 
 /* What the smaller, or larger, table before had. */
@@ -347,19 +437,9 @@ static void clients_configure(struct process *p, struct snapshot *s)
 
 void tables_configure(struct process *p, struct snapshot *s)
 {
-	bool first = !p->tables_read;
-	uint64_t away_s;
-	uint8_t *octets;
-	size_t n;
-
+	if (!p->tables_read)
+		latency_read_back(s);
 	p->tables_read = true;
-	if (first && s->world->groups != NULL &&
-	    read_back(s, LATENCY_NAME, &octets, &n, &away_s)) {
-		if (latency_take(s, octets, n, away_s) != 0)
-			log_write(ISC_LOG_ERROR,
-				  "'" LATENCY_NAME "' is not whole");
-		free(octets);
-	}
 	if (wants_clients(s->config))
 		clients_configure(p, s);
 }
@@ -391,14 +471,62 @@ static void save_now(struct job *job)
 	engine_post(s->engine, &s->job);
 }
 
+/* Lets go of what was copied from. */
+static void copied(struct engine *e)
+{
+	if (e->tables_from != NULL)
+		snapshot_unref(e->tables_from);
+	e->tables_from = NULL;
+}
+
+void tables_configured(struct engine *e, struct snapshot *before)
+{
+	struct gtm_groups *now = e->snapshot->world->groups;
+
+	if (before == NULL || before->world->groups == now)
+		return; /* an older one may still be copied from */
+	copied(e);
+	if (before->world->groups == NULL || now == NULL)
+		return;
+	snapshot_ref(before);
+	e->tables_from = before;
+	e->tables_at = 0;
+}
+
+void tables_stop(struct engine *e)
+{
+	copied(e);
+}
+
+static void latency_tick(struct engine *e, uint32_t now_s)
+{
+	const struct gtm_world *world = e->snapshot->world;
+	uint64_t now_ms = clock_now_ms();
+	bool done = false;
+
+	if (now_s - e->wanted_s >= FORGET_S) {
+		gtm_wanted_forget(e->process->wanted);
+		e->wanted_s = now_s;
+	}
+	if (world->groups == NULL)
+		return;
+	(void)gtm_groups_tidy(world->groups, world->config->latency_age_ms,
+			      now_ms, TIDY_ROWS);
+	if (e->tables_from == NULL)
+		return;
+	if (gtm_groups_copy(world->groups, e->tables_from->world->groups,
+			    &e->tables_at, COPY_ROWS, now_ms, &done) != 0 ||
+	    done)
+		copied(e);
+}
+
 void tables_tick(struct engine *e, uint32_t now_s)
 {
 	struct snapshot *s = e->snapshot;
 
 	if (s == NULL || atomic_load(&e->process->stopping))
 		return;
-	if (s->world->groups != NULL)
-		gtm_groups_sweep(s->world->groups, SWEEP_ROWS, clock_now_ms());
+	latency_tick(e, now_s);
 	if (e->tables_s == 0)
 		e->tables_s = now_s;
 	if (s->config->snapshot_s == 0 || e->tables_saving ||

@@ -18,8 +18,18 @@
  */
 void tables_configure(struct process *p, struct snapshot *s);
 
+/*
+ * Engine: after a new configuration, where 'before' (NULL: the first) was: if
+ * its latencies are kept in another table, what came to the old one while that
+ * was made is copied, bit by bit.
+ */
+void tables_configured(struct engine *e, struct snapshot *before);
+
 /* Engine: begins to save if it is time; forgets what is too old. */
 void tables_tick(struct engine *e, uint32_t now_s);
+
+/* Engine, at the end. */
+void tables_stop(struct engine *e);
 
 /* The last thing: no engine and no worker run any more. */
 void tables_save_last(struct process *p);

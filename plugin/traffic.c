@@ -571,8 +571,10 @@ struct json_object *traffic_status(struct engine *e)
 	json_object_object_add(o, "pops", pops_json(world));
 	add_clients(o, e->process);
 	if (world->groups != NULL) {
-		add_number(o, "groups", gtm_groups_count(world->groups));
-		add_number(o, "groups_bytes", gtm_groups_bytes(world->groups));
+		struct gtm_groups_counts counts;
+		gtm_groups_count(world->groups, &counts);
+		add_number(o, "groups", counts.groups);
+		add_number(o, "groups_bytes", counts.bytes);
 	}
 	return o;
 }

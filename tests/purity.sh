@@ -13,7 +13,9 @@ runtime="$runtime|_GLOBAL_OFFSET_TABLE_|__tls_get_addr"
 runtime="$runtime|__(asan|ubsan|tsan|sanitizer|gcov)_.*"
 pure='common/err common/dname common/units common/utf8 common/jsontext
 	common/nameset common/probe common/journal
-	gtm/table gtm/world gtm/world_build gtm/groups gtm/groups_save
+	gtm/table gtm/world gtm/world_build
+	gtm/groups gtm/groups_columns gtm/groups_limbo gtm/groups_trie
+	gtm/groups_save gtm/groups_load gtm/wanted
 	gtm/persist gtm/decide gtm/decide_cost gtm/decide_draw gtm/decide_near
 	gtm/decide_trace gtm/decide_ttl
 	gtm/history gtm/history_stage
@@ -58,12 +60,13 @@ check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
 check none cacheproxy/census
 check none cacheproxy/snapshot cacheproxy/snapshot_load
 check none cacheproxy/delta cacheproxy/delta_names cacheproxy/asklist
-check strdup gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_cost
+check none gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_cost
 check none gtm/decide_near gtm/decide_trace gtm/decide_ttl gtm/persist
-check none gtm/groups_save
+check none gtm/groups_load gtm/groups_trie gtm/wanted
 check log gtm/decide_draw
+check "$rcu" gtm/groups_columns gtm/groups_limbo gtm/groups_save
 # Room that is reserved, not taken.
-check "$pages|strdup" gtm/groups
+check "$pages" gtm/groups
 # Of a configuration only an address is read; explain makes JSON, for two.
 check none gtm/history gtm/history_stage
 check 'config_address_parse|inet_ntop|json_object_.*' gtm/explain

@@ -443,15 +443,31 @@ def feed_latency():
 
 # -- latencies -----------------------------------------------------------------
 
+def find_instr(lab, times=20000):
+    """Instructions of a look-up, scope included; None without valgrind."""
+    if not find('valgrind'):
+        return None
+    out = lab.run([find('valgrind'), '--tool=callgrind',
+                   '--callgrind-out-file=' + lab.path('cg'),
+                   '--collect-atstart=no',
+                   '--toggle-collect=gtm_groups_find',
+                   helper('bench_groups'), '1000000', '1', str(times)])
+    return int(re.search(r'Collected : (\d+)', out.stdout).group(1)) / (
+        2 * times)
+
+
 @figure('latency-bytes', '<=5.2')
 def latency_bytes():
     with Lab() as lab:
         found = numbers(lab.run([helper('bench_groups'), '1000000', '50',
                                  '1000000']).stdout)
+        count = find_instr(lab)
     return found['bytes_cell'], [
-        '%d groups (IPv4 /16 to /24, IPv6 /32 to /56) x 50 POPs, growth of'
+        '%d groups (IPv4 /16 to /24, IPv6 /29 to /56) x 50 POPs, growth of'
         ' the resident set; %.0f ns a value fed, %.0f ns a group found'
-        % (found['groups'], found['put_ns'], found['find_ns'])]
+        % (found['groups'], found['put_ns'], found['find_ns']),
+        'a look-up: %s instructions' % (
+            '?' if count is None else '%.0f' % count)]
 
 
 @figure('decide-instr', '<=2500')

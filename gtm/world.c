@@ -9,17 +9,12 @@
 #include "gtm/world_int.h"
 
 const char *const gtm_count_names[GTM_COUNTS] = {
-	[GTM_DECISIONS] = "decisions",
-	[GTM_ON_BACKUP] = "backup",
-	[GTM_ON_HIDDEN] = "hidden",
-	[GTM_ON_FAIL] = "fail",
-	[GTM_NO_DATA] = "nodata",
-	[GTM_SERVFAILS] = "servfail",
-	[GTM_EXTRA] = "extra",
-	[GTM_EXPOSED] = "exposed",
-	[GTM_ON_ELSE] = "else",
-	[GTM_EXPLORED] = "explored",
-	[GTM_DRY] = "dry",
+	[GTM_DECISIONS] = "decisions", [GTM_ON_BACKUP] = "backup",
+	[GTM_ON_HIDDEN] = "hidden",    [GTM_ON_FAIL] = "fail",
+	[GTM_NO_DATA] = "nodata",      [GTM_SERVFAILS] = "servfail",
+	[GTM_EXTRA] = "extra",	       [GTM_EXPOSED] = "exposed",
+	[GTM_PENDING] = "pending",     [GTM_ON_ELSE] = "else",
+	[GTM_EXPLORED] = "explored",   [GTM_DRY] = "dry",
 };
 
 const char *const gtm_row_fate_names[GTM_ROW_FATES] = {

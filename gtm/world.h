@@ -100,6 +100,8 @@ enum gtm_count {
 	GTM_EXPLORED, /* with a wider choice, to keep tables alive */
 	GTM_DRY,      /* decided, but the zone's own answer was given */
 	GTM_EXPOSED, /* records of a zone held a hidden server; plugin/edit.c */
+	GTM_PENDING, /* another answer was given, as what was decided was not
+			signed yet; plugin/steer.c */
 	GTM_COUNTS,
 };
 extern const char *const gtm_count_names[GTM_COUNTS];

@@ -134,16 +134,6 @@ static void tell_others(const struct gtm_host *host, dns_rdatatype_t type)
 		    host->config->id, text);
 }
 
-static void tell_signed(const struct gtm_host *host)
-{
-	static struct log_gate gate;
-
-	log_limited(&gate, process_now_s(process_get()), ISC_LOG_WARNING,
-		    "hostname '%s' has aliases, but its zone is signed: the "
-		    "zone's own records are served",
-		    host->config->id);
-}
-
 static void tell_apex(const struct gtm_host *host)
 {
 	static struct log_gate gate;
@@ -156,10 +146,6 @@ static void tell_apex(const struct gtm_host *host)
 
 bool edit_may_alias(const query_ctx_t *qctx, const struct gtm_host *host)
 {
-	if (dns_db_issecure(qctx->db)) {
-		tell_signed(host);
-		return false;
-	}
 	if (dns_name_equal(dns_db_origin(qctx->db),
 			   qctx->client->query.qname)) {
 		tell_apex(host);
@@ -169,17 +155,62 @@ bool edit_may_alias(const query_ctx_t *qctx, const struct gtm_host *host)
 }
 
 bool edit_put_alias(struct edit *ed, const struct gtm_host *host,
-		    enum gtm_family family, const struct gtm_answer *g)
+		    enum gtm_family family, const struct gtm_answer *g,
+		    const struct sign_set *from)
 {
 	const dns_name_t *qname = ed->qctx->client->query.qname;
 
 	if (edit_has_name(ed, qname)) /* aliases go round in a ring */
 		return false;
 	edit_decided(ed, qname, family, g);
+	if (ed->result == ISC_R_SUCCESS && from != NULL &&
+	    edit_wants_sigs(ed) &&
+	    edit_add_sigs(ed, ed->chained, from, g->ttl_s) != ISC_R_SUCCESS) {
+		edit_drop_name(ed, ed->chained, DNS_SECTION_ANSWER);
+		ed->result = ISC_R_NOMEMORY;
+	}
 	if (ed->result != ISC_R_SUCCESS)
 		return false;
 	steer_count(ed->qctx, host, family, false, g);
 	return true;
+}
+
+static bool found_type(const query_ctx_t *qctx, dns_rdatatype_t type)
+{
+	return qctx->rdataset != NULL &&
+	       dns_rdataset_isassociated(qctx->rdataset) &&
+	       qctx->rdataset->type == type;
+}
+
+/*
+ * The alias answers the question, which is not one that edit_respond() is for.
+ * A signed zone has said which types there are: the alias is one for every type
+ * where the zone has one, too; else other types are the zone's to give or to
+ * deny.
+ */
+static bool is_answer(const query_ctx_t *qctx, const struct gtm_host *host)
+{
+	if (found_type(qctx, dns_rdatatype_cname))
+		return host->all_alias;
+	if (dns_db_issecure(qctx->db))
+		return host->all_alias && qctx->qtype == dns_rdatatype_any;
+	return alias_for_all(host, qctx->qtype);
+}
+
+/* What is decided, and signed in a signed zone; false: no alias. */
+static bool decide_alias(query_ctx_t *qctx, const struct gtm_host *host,
+			 enum gtm_family family, struct gtm_answer *g,
+			 const struct sign_set **from)
+{
+	*from = NULL;
+	if (!dns_db_issecure(qctx->db)) {
+		steer_decide(qctx, host, family, g);
+		return g->outcome == GTM_ALIAS;
+	}
+	if (qctx->zone != NULL)
+		sign_meet(process_get()->sign, qctx->zone, qctx->db);
+	return steer_decide_signed(qctx, qctx->db, host, family, g, from) &&
+	       g->outcome == GTM_ALIAS;
 }
 
 bool alias_respond(const struct view_map *map, query_ctx_t *qctx)
@@ -189,23 +220,22 @@ bool alias_respond(const struct view_map *map, query_ctx_t *qctx)
 			   .qctx = qctx,
 			   .msg = qctx->client->message };
 	enum gtm_family family = family_of(qctx->qtype);
+	const struct sign_set *from;
 	struct gtm_answer g;
 
 	if (!qctx->is_zone || qctx->db == NULL ||
 	    ed.msg->rdclass != dns_rdataclass_in || edit_is_rewritten(qctx))
 		return false;
 	const struct place *place = host_at(&ed, qname);
-	if (place == NULL || !alias_for_all(place->host, qctx->qtype) ||
+	if (place == NULL || !is_answer(qctx, place->host) ||
 	    !edit_may_alias(qctx, place->host))
 		return false;
-	if (qctx->rdataset != NULL &&
-	    dns_rdataset_isassociated(qctx->rdataset) &&
-	    qctx->type == qctx->rdataset->type && !is_address(qctx->type))
+	if (found_type(qctx, qctx->type) && !is_address(qctx->type) &&
+	    qctx->type != dns_rdatatype_cname)
 		tell_others(place->host, qctx->type);
-	steer_decide(qctx, place->host, family, &g);
 	/* no alias: for edit_message(), which decides again */
-	return g.outcome == GTM_ALIAS &&
-	       edit_put_alias(&ed, place->host, family, &g);
+	return decide_alias(qctx, place->host, family, &g, &from) &&
+	       edit_put_alias(&ed, place->host, family, &g, from);
 }
 
 void alias_finish(query_ctx_t *qctx, isc_result_t *resp)

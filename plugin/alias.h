@@ -7,7 +7,8 @@
  * An alias is followed as far as named would follow one of its own: inside the
  * zone that it stands in, anywhere for clients that named recurses for; and to
  * hostnames of ours in any case.  A hostname that has nothing but aliases
- * answers every question with one.
+ * answers every question with one; in a signed zone, whose proofs say which
+ * types there are, only if the zone has an alias (CNAME) there, too.
  *
  * Runs on named's workers.  All but alias_finish() inside an RCU section; that
  * one outside, as it may send.
@@ -40,9 +41,9 @@ enum steer_result alias_answer(const struct view_map *map, struct made *made,
 
 /*
  * At NS_QUERY_RESPOND_BEGIN (of other types than edit_respond() is for),
- * _RESPOND_ANY_BEGIN and _NODATA_BEGIN, in a zone of named's own: true if the
- * hostname asked for has nothing but aliases; one takes the place of whatever
- * named has found, and alias_finish() goes on.
+ * _RESPOND_ANY_BEGIN, _CNAME_BEGIN and _NODATA_BEGIN, in a zone of named's own:
+ * true if the hostname asked for has nothing but aliases; one takes the place
+ * of whatever named has found, and alias_finish() goes on.
  */
 bool alias_respond(const struct view_map *map, query_ctx_t *qctx);
 

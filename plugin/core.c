@@ -129,6 +129,7 @@ static void add_hooks(ns_hooktable_t *hooktable, isc_mem_t *mctx,
 		{ NS_QUERY_START_BEGIN, hook_start },
 		{ NS_QUERY_RESPOND_BEGIN, hook_respond },
 		{ NS_QUERY_RESPOND_ANY_BEGIN, hook_other },
+		{ NS_QUERY_CNAME_BEGIN, hook_other },
 		{ NS_QUERY_NODATA_BEGIN, hook_other },
 		{ NS_QUERY_DONE_SEND, hook_done },
 	};

@@ -198,6 +198,27 @@ static isc_result_t put_signed(struct edit *ed, dns_name_t *name,
 }
 
 /*
+ * An alias, where addresses stand: beside nothing else, and never in additional
+ * data.
+ */
+static void put_signed_alias(struct edit *ed, dns_name_t *name,
+			     dns_rdataset_t *set, const struct gtm_answer *g,
+			     const struct sign_set *from, bool in_answer)
+{
+	enum gtm_family family = family_of(set->type);
+	dns_rdataset_t *sigs = sigs_at(name, set->type);
+
+	edit_drop_set(ed, name, set);
+	if (sigs != NULL)
+		edit_drop_set(ed, name, sigs);
+	if (!in_answer || !ISC_LIST_EMPTY(name->list))
+		return;
+	ed->result = edit_add_alias(ed, name, family, g);
+	if (ed->result == ISC_R_SUCCESS && edit_wants_sigs(ed))
+		ed->result = edit_add_sigs(ed, name, from, g->ttl_s);
+}
+
+/*
  * The same as swap() in a signed zone: only what is signed takes the place of
  * the zone's own.  Returns false if that stays as it is.
  */
@@ -220,7 +241,14 @@ static bool swap_signed(struct edit *ed, dns_name_t *name, dns_rdataset_t *set,
 		ed->result = DNS_R_SERVFAIL;
 		return true;
 	}
+	bool alias = g.outcome == GTM_ALIAS;
+	if (alias && !in_answer && ed->qctx->client->query.isreferral)
+		return false; /* glue, without which nobody gets there */
 	steer_count(ed->qctx, host, family, !in_answer, &g);
+	if (alias) {
+		put_signed_alias(ed, name, set, &g, from, in_answer);
+		return true;
+	}
 	unsigned int kept = set->attributes & DNS_RDATASETATTR_REQUIRED;
 	ed->result = put_signed(ed, name, set, host, &g, from);
 	if (ed->result == ISC_R_SUCCESS)
@@ -488,14 +516,12 @@ static void edit_any(struct edit *ed, const struct place *place)
 	}
 }
 
-/* The RRset and its signature, in a signed zone. */
-static void respond_signed(struct edit *ed, const struct gtm_host *host)
+/* The RRset and its signature, in a signed zone; true: an alias. */
+static bool respond_signed(struct edit *ed, const struct gtm_host *host)
 {
 	query_ctx_t *qctx = ed->qctx;
 	dns_rdataset_t *set = qctx->rdataset;
-	bool with_sigs =
-		qctx->sigrdataset != NULL &&
-		(qctx->client->attributes & NS_CLIENTATTR_WANTDNSSEC) != 0;
+	bool with_sigs = qctx->sigrdataset != NULL && edit_wants_sigs(ed);
 	enum gtm_family family = family_of(set->type);
 	const struct sign_set *from;
 	struct gtm_answer g;
@@ -505,22 +531,25 @@ static void respond_signed(struct edit *ed, const struct gtm_host *host)
 		sign_meet(process_get()->sign, qctx->zone, qctx->db);
 	if ((qctx->fname->attributes & DNS_NAMEATTR_WILDCARD) != 0 ||
 	    !steer_decide_signed(qctx, qctx->db, host, family, &g, &from))
-		return; /* edit_message() looks again */
+		return false; /* edit_message() looks again */
+	if (g.outcome == GTM_ALIAS)
+		return edit_put_alias(ed, host, family, &g, from);
 	ns_client_keepname(qctx->client, qctx->fname, qctx->dbuf);
 	qctx->dbuf = NULL;
 	if (edit_fresh_addresses(ed, host, family, &g, &f) != ISC_R_SUCCESS ||
 	    (with_sigs &&
 	     edit_fresh_sigs(ed, from, g.ttl_s, &sigs) != ISC_R_SUCCESS))
-		return;
+		return false;
 	audit(ed, host, set);
 	steer_count(qctx, host, family, false, &g);
 	dns_rdataset_disassociate(set);
 	dns_rdatalist_tordataset(f.list, set);
 	if (!with_sigs)
-		return;
+		return false;
 	if (dns_rdataset_isassociated(qctx->sigrdataset))
 		dns_rdataset_disassociate(qctx->sigrdataset);
 	dns_rdatalist_tordataset(sigs.list, qctx->sigrdataset);
+	return false;
 }
 
 bool edit_respond(const struct view_map *map, query_ctx_t *qctx)
@@ -544,8 +573,7 @@ bool edit_respond(const struct view_map *map, query_ctx_t *qctx)
 	if (dns_db_issecure(qctx->db)) {
 		if (place->host->some_alias)
 			(void)edit_may_alias(qctx, place->host); /* says so */
-		respond_signed(&ed, place->host);
-		return false;
+		return respond_signed(&ed, place->host);
 	}
 	enum gtm_family family = family_of(set->type);
 	steer_decide(qctx, place->host, family, &g);
@@ -553,7 +581,7 @@ bool edit_respond(const struct view_map *map, query_ctx_t *qctx)
 		return false;
 	if (g.outcome == GTM_ALIAS)
 		return edit_may_alias(qctx, place->host) &&
-		       edit_put_alias(&ed, place->host, family, &g);
+		       edit_put_alias(&ed, place->host, family, &g, NULL);
 	/* from now on the name has its place in the buffer */
 	ns_client_keepname(qctx->client, qctx->fname, qctx->dbuf);
 	qctx->dbuf = NULL;

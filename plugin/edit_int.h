@@ -12,6 +12,7 @@
 #include <dns/name.h>
 #include <dns/rdatalist.h>
 #include <dns/rdataset.h>
+#include <ns/client.h>
 #include <ns/query.h>
 
 #include "gtm/decide.h"
@@ -62,6 +63,10 @@ isc_result_t edit_add_addresses(struct edit *ed, dns_name_t *owner,
 /* The signatures of a set, not yet in one of their own. */
 isc_result_t edit_fresh_sigs(struct edit *ed, const struct sign_set *from,
 			     uint32_t ttl_s, struct fresh *f);
+
+/* The signatures, after the set at 'owner' that they are of. */
+isc_result_t edit_add_sigs(struct edit *ed, dns_name_t *owner,
+			   const struct sign_set *from, uint32_t ttl_s);
 
 /* The decided alias, in a set at 'owner'. */
 isc_result_t edit_add_alias(struct edit *ed, dns_name_t *owner,
@@ -137,6 +142,16 @@ bool edit_is_rewritten(const query_ctx_t *qctx);
 /* alias.c: named's zone may have an alias at the name asked for; logs. */
 bool edit_may_alias(const query_ctx_t *qctx, const struct gtm_host *host);
 
-/* The alias that was decided goes to the name asked for; false: it cannot. */
+/*
+ * The alias that was decided goes to the name asked for, and 'from' with it for
+ * a client that wants signatures (NULL: there are none); false: it cannot.
+ */
 bool edit_put_alias(struct edit *ed, const struct gtm_host *host,
-		    enum gtm_family family, const struct gtm_answer *g);
+		    enum gtm_family family, const struct gtm_answer *g,
+		    const struct sign_set *from);
+
+/* The client wants signatures. */
+static inline bool edit_wants_sigs(const struct edit *ed)
+{
+	return (ed->qctx->client->attributes & NS_CLIENTATTR_WANTDNSSEC) != 0;
+}

@@ -149,12 +149,27 @@ isc_result_t edit_fresh_sigs(struct edit *ed, const struct sign_set *from,
 	isc_result_t result =
 		edit_fresh_init(ed, dns_rdatatype_rrsig, ttl_s, octets, f);
 	if (result == ISC_R_SUCCESS)
-		f->list->covers = from->family == GTM_V6 ? dns_rdatatype_aaaa
-							 : dns_rdatatype_a;
+		f->list->covers = sign_type((enum sign_kind)from->kind);
 	for (unsigned int i = 0; i < from->n_sigs && result == ISC_R_SUCCESS;
 	     p += from->sig_n[i++])
 		result = edit_fresh_add(ed, f, p, from->sig_n[i]);
 	return result;
+}
+
+isc_result_t edit_add_sigs(struct edit *ed, dns_name_t *owner,
+			   const struct sign_set *from, uint32_t ttl_s)
+{
+	dns_rdataset_t *set = NULL;
+	struct fresh f;
+	isc_result_t result = edit_fresh_sigs(ed, from, ttl_s, &f);
+
+	if (result == ISC_R_SUCCESS)
+		result = dns_message_gettemprdataset(ed->msg, &set);
+	if (result != ISC_R_SUCCESS)
+		return result;
+	dns_rdatalist_tordataset(f.list, set);
+	ISC_LIST_APPEND(owner->list, set, link);
+	return ISC_R_SUCCESS;
 }
 
 isc_result_t edit_add_alias(struct edit *ed, dns_name_t *owner,

@@ -73,7 +73,7 @@ static bool inquiry_read(struct engine *e, struct control_client *client,
 /* -- the reply
  * ------------------------------------------------------------------ */
 
-#define WHERE_MAX 128
+#define WHERE_MAX (64 + SIGN_TROUBLE_MAX)
 
 /* The same in a zone of named's; 'trouble' as sign_trouble() has it. */
 static const char *where_named(const char *trouble, char *text)
@@ -88,12 +88,14 @@ static const char *where_named(const char *trouble, char *text)
 }
 
 /*
- * Where the hostname lives, as the map of all zones has it; 'text' has
- * WHERE_MAX octets.
+ * Where the hostname lives, as the map of all zones has it, and how answers of
+ * a family (GTM_FAMILIES: of any) fare there; 'text' has WHERE_MAX octets.
  */
-static const char *where_is(struct process *p, const struct dname *name,
-			    char *text)
+static const char *where_is(struct process *p, const struct gtm_host *host,
+			    enum gtm_family family, char *text)
 {
+	const struct dname *name = &host->config->name;
+	char trouble[SIGN_TROUBLE_MAX];
 	const char *where = "";
 	bool exact;
 
@@ -109,7 +111,8 @@ static const char *where_is(struct process *p, const struct dname *name,
 				? "edge zone, signed: served as it is"
 				: "edge zone";
 	else
-		where = where_named(sign_trouble(p->sign, name), text);
+		where = where_named(
+			sign_trouble(p->sign, host, family, trouble), text);
 	pthread_mutex_unlock(&p->lock);
 	return where;
 }
@@ -127,7 +130,7 @@ void traffic_explain(struct engine *e, struct control_client *client,
 		.host = in.host,
 		.q = &in.q,
 		.client = in.client,
-		.where = where_is(e->process, &in.host->config->name, where),
+		.where = where_is(e->process, in.host, in.q.family, where),
 		.counted = true,
 	};
 	rcu_enter(); /* for the map and the table of clients */
@@ -154,7 +157,7 @@ struct json_object *traffic_host(struct engine *e, const struct gtm_host *host)
 	char where[WHERE_MAX];
 
 	add_text(o, "name", host->config->id);
-	add_text(o, "where", where_is(e->process, &host->config->name, where));
+	add_text(o, "where", where_is(e->process, host, GTM_FAMILIES, where));
 	json_object_object_add(o, "counts", gtm_explain_counts(host));
 	return o;
 }

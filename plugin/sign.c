@@ -18,26 +18,14 @@
 #define ROUND_S	     60u /* between two surveys of a view */
 #define SLICE	     4u	 /* hostnames that a query looks for */
 
-/* What status and explain say of a zone whose answers are not signed. */
-static const char *const troubles[SIGN_STATES] = {
-	[SIGN_STARTING] = "keys not read yet",
-	[SIGN_READY] = "",
-	[SIGN_NO_KEY] = "no private key in the key directory",
-	[SIGN_UNREADABLE] = "private key cannot be read",
-	[SIGN_INACTIVE] = "no zone-signing key is active",
-	[SIGN_PARTIAL] = "no key of an algorithm that signs the zone",
-	[SIGN_NO_DNSKEY] = "no DNSKEY records",
-};
-
 /* -- table ----------------------------------------------------------------- */
 
-static bool set_has(const struct sign_set *set, const uint8_t *address,
-		    size_t size)
+static bool set_has(const struct sign_set *set, const uint8_t *data)
 {
 	const uint8_t *p = set->octets + set->name_n;
 
-	for (unsigned int i = 0; i < set->n; i++, p += size)
-		if (memcmp(p, address, size) == 0)
+	for (unsigned int i = 0; i < set->n; i++, p += set->size)
+		if (memcmp(p, data, set->size) == 0)
 			return true;
 	return false;
 }
@@ -45,11 +33,12 @@ static bool set_has(const struct sign_set *set, const uint8_t *address,
 static bool set_is(const struct sign_set *set, const struct sign_want *w)
 {
 	if (set->hash != w->hash || set->db != w->db || set->n != w->n ||
-	    set->family != w->family || set->name_n != w->name_n ||
+	    set->kind != w->kind || set->size != w->size ||
+	    set->name_n != w->name_n ||
 	    memcmp(set->octets, w->name, w->name_n) != 0)
 		return false;
 	for (size_t i = 0; i < w->n; i++)
-		if (!set_has(set, w->address[i], sign_size(w->family)))
+		if (!set_has(set, w->data[i]))
 			return false;
 	return true;
 }
@@ -64,22 +53,24 @@ struct sign_set *sign_lookup(const struct sign *s, const struct sign_want *w)
 	return set;
 }
 
-static void want_of(const struct sign *s, const dns_db_t *db,
-		    const struct gtm_host *host, enum gtm_family family,
-		    const struct gtm_answer *answer, struct sign_want *w)
+void sign_want_of(const struct sign *s, const dns_db_t *db,
+		  const struct gtm_host *host, enum gtm_family family,
+		  const struct gtm_answer *answer, struct sign_want *w)
 {
+	const struct gtm_candidate *all = answer->host->candidate[family];
 	const struct dname *name = &host->config->name;
 
 	w->db = db;
 	w->name = name->wire;
 	w->name_n = name->n;
-	w->family = family;
+	w->kind = sign_kind_of(family, answer);
 	w->n = answer->n;
-	w->hash = sign_owner_hash(s, db, name->wire, name->n, family);
+	w->size = 0;
+	w->hash = sign_owner_hash(s, db, name->wire, name->n, w->kind);
 	for (unsigned int i = 0; i < answer->n; i++) {
-		w->address[i] =
-			host->candidate[family][answer->pick[i]].address;
-		w->hash += sign_address_hash(s, w->address[i], family);
+		w->data[i] = sign_data(&all[answer->pick[i]]);
+		w->size = sign_size(w->kind, w->data[i]);
+		w->hash += sign_data_hash(s, w->data[i], w->size);
 	}
 }
 
@@ -92,7 +83,7 @@ const struct sign_set *sign_find(struct sign *s, const dns_db_t *db,
 	uint32_t now_s = process_now_s(s->process);
 	struct sign_want w;
 
-	want_of(s, db, host, family, answer, &w);
+	sign_want_of(s, db, host, family, answer, &w);
 	struct sign_set *set = sign_lookup(s, &w);
 	if (set == NULL || wall_s < set->begins_s || wall_s >= set->ends_s)
 		return NULL;
@@ -135,43 +126,6 @@ bool sign_ready(const struct sign *s, const dns_db_t *db)
 		       SIGN_READY;
 }
 
-static const struct sign_zone *zone_above(const struct sign *s,
-					  const struct dname *name)
-{
-	const struct sign_zone *best = NULL;
-
-	for (size_t i = 0; i < SIGN_ZONE_BUCKETS; i++) {
-		const struct sign_zone *zone = atomic_load_explicit(
-			&s->zones[i], memory_order_acquire);
-		for (; zone != NULL;
-		     zone = atomic_load_explicit(&zone->next,
-						 memory_order_acquire)) {
-			if (!dname_is_below(name, &zone->origin) ||
-			    (best != NULL && zone->origin.n < best->origin.n))
-				continue;
-			/* of two views' zones the one in trouble */
-			if (best == NULL || zone->origin.n > best->origin.n ||
-			    zone->state != SIGN_READY)
-				best = zone;
-		}
-	}
-	return best;
-}
-
-const char *sign_trouble(const struct sign *s, const struct dname *name)
-{
-	const char *trouble = NULL;
-
-	if (atomic_load(&s->n_zones_seen) == 0)
-		return NULL;
-	rcu_enter();
-	const struct sign_zone *zone = zone_above(s, name);
-	if (zone != NULL)
-		trouble = troubles[atomic_load(&zone->state)];
-	rcu_leave();
-	return trouble;
-}
-
 void sign_counts(const struct sign *s, uint64_t *sets, uint64_t *made)
 {
 	*sets = atomic_load_explicit(&s->n_sets, memory_order_relaxed);
@@ -201,18 +155,19 @@ void sign_wish(struct sign *s, const dns_db_t *db, const struct gtm_host *host,
 {
 	struct sign_want w;
 
-	want_of(s, db, host, family, answer, &w);
+	sign_want_of(s, db, host, family, answer, &w);
 	struct sign_wish *wish = &s->wish[w.hash % SIGN_WISHES];
 	if (!slot_take(&wish->slot))
 		return; /* asked for already, or another one's turn */
 	wish->db = db;
 	wish->hash = w.hash;
-	wish->family = (uint8_t)family;
+	wish->kind = (uint8_t)w.kind;
 	wish->n = (uint8_t)w.n;
+	wish->size = (uint8_t)w.size;
 	wish->name_n = (uint8_t)w.name_n;
 	memcpy(wish->name, w.name, w.name_n);
 	for (size_t i = 0; i < w.n; i++)
-		memcpy(wish->address[i], w.address[i], sign_size(family));
+		memcpy(wish->octets + i * w.size, w.data[i], w.size);
 	slot_fill(s, &wish->slot);
 }
 

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include <dns/db.h>
+#include <dns/rdatatype.h>
 #include <dns/types.h>
 #include <ns/query.h>
 
@@ -31,6 +32,14 @@
 #include "plugin/map.h"
 
 #define SIGN_SIGS_MAX 4u /* of one RRset: active keys of a zone */
+
+/* What is signed: addresses of a family, or the alias that is the answer. */
+enum sign_kind {
+	SIGN_V4 = GTM_V4,
+	SIGN_V6 = GTM_V6,
+	SIGN_ALIAS,
+	SIGN_KINDS,
+};
 
 struct sign;
 struct sign_owner;
@@ -43,9 +52,10 @@ struct sign_set {
 	_Atomic uint32_t used_s;   /* process_now_s() */
 	uint32_t begins_s, ends_s; /* of validity, by the wall clock */
 	uint32_t ttl_s;		   /* the original one */
-	uint8_t family;
+	uint8_t kind;		   /* enum sign_kind */
 	uint8_t name_n;
-	uint8_t n;	/* addresses */
+	uint8_t n;	/* addresses, or 1 alias */
+	uint8_t size;	/* octets of each */
 	uint8_t n_sigs; /* 1..SIGN_SIGS_MAX */
 	uint16_t sig_n[SIGN_SIGS_MAX];
 	/* the worker's own */
@@ -55,14 +65,21 @@ struct sign_set {
 	uint32_t seen_s;     /* 'used_s' when last looked at */
 	ISC_LINK(struct sign_set) of_owner;
 	ISC_LINK(struct sign_set) of_all;
-	uint8_t octets[]; /* owner's name, addresses, RRSIG rdata */
+	uint8_t octets[]; /* owner's name, records' data, RRSIG rdata */
 };
+
+/* The type of the records. */
+static inline dns_rdatatype_t sign_type(enum sign_kind kind)
+{
+	if (kind == SIGN_ALIAS)
+		return dns_rdatatype_cname;
+	return kind == SIGN_V6 ? dns_rdatatype_aaaa : dns_rdatatype_a;
+}
 
 /* The first signature; the next one follows after sig_n[0] octets. */
 static inline const uint8_t *sign_octets(const struct sign_set *set)
 {
-	return set->octets + set->name_n +
-	       (size_t)set->n * (set->family == GTM_V6 ? 16 : 4);
+	return set->octets + set->name_n + (size_t)set->n * set->size;
 }
 
 /* -- process --------------------------------------------------------------- */
@@ -77,9 +94,13 @@ void sign_tick(struct sign *s);
 
 /*
  * Engine: how the hostname fares in signed zones of named: NULL if it lives in
- * none that is known, "" if its answers are signed, else why not.
+ * none that is known, "" if its answers are signed, else why not, perhaps in
+ * 'text' of SIGN_TROUBLE_MAX octets.  'family': of the answers looked at;
+ * GTM_FAMILIES: both.
  */
-const char *sign_trouble(const struct sign *s, const struct dname *name);
+#define SIGN_TROUBLE_MAX 128u
+const char *sign_trouble(const struct sign *s, const struct gtm_host *host,
+			 enum gtm_family family, char *text);
 
 /* RRsets that are signed now, and all that ever were. */
 void sign_counts(const struct sign *s, uint64_t *sets, uint64_t *made);
@@ -94,8 +115,9 @@ size_t sign_subsets(size_t n, size_t most);
 /* -- query path ------------------------------------------------------------ */
 
 /*
- * The signed RRset that is the answer at the hostname in 'db', or NULL.
- * 'wall_s': it must be valid at that time.
+ * The signed RRset that is the answer at the hostname in 'db', or NULL.  Whose
+ * servers are in it does not matter: 'host' is the one asked for.  'wall_s': it
+ * must be valid at that time.
  */
 const struct sign_set *sign_find(struct sign *s, const dns_db_t *db,
 				 const struct gtm_host *host,

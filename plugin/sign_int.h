@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * sign_int - what sign.c (table and query path), sign_keys.c (a zone's keys)
- * and sign_work.c (the worker's part) share.  Nobody else includes this.
+ * sign_int - what sign.c (table and query path), sign_keys.c (a zone's keys),
+ * sign_why.c (what stands in the way) and sign_work.c (the worker's part)
+ * share.  Nobody else includes this.
  */
 #include <isc/list.h>
 
@@ -11,17 +12,21 @@
 #include "common/dname.h"
 #include "plugin/sign.h"
 
-#define SIGN_BUCKETS	   65536u
-#define SIGN_ZONE_BUCKETS  1024u
-#define SIGN_ZONES_MAX	   4096u
-#define SIGN_ALL_MAX	   262144u /* sets */
-#define SIGN_AHEAD_ALL_MAX 196608u /* of these, as signed ahead */
-#define SIGN_OWNER_MAX	   2048u   /* sets of a hostname, family and zone */
-#define SIGN_AHEAD_MAX	   64u	   /* subsets that are signed ahead */
-#define SIGN_WISHES	   256u
-#define SIGN_MEETS	   64u
-#define SIGN_DIRECTORY	   1024u /* octets of its name */
-#define SIGN_DNSKEYS	   32u	 /* looked at, of a zone */
+#define SIGN_BUCKETS	     65536u
+#define SIGN_ZONE_BUCKETS    1024u
+#define SIGN_ZONES_MAX	     4096u
+#define SIGN_ALL_MAX	     262144u /* sets */
+#define SIGN_AHEAD_ALL_MAX   196608u /* of these, as signed ahead */
+#define SIGN_OWNER_MAX	     2048u   /* sets of a hostname, family and zone */
+#define SIGN_SUBSETS_ALL_MAX 98304u  /* of these, of more than one record */
+#define SIGN_AHEAD_MAX	     192u    /* subsets that are signed ahead */
+#define SIGN_WISHES	     256u
+#define SIGN_MEETS	     64u
+#define SIGN_DIRECTORY	     1024u /* octets of its name */
+#define SIGN_DNSKEYS	     32u   /* looked at, of a zone */
+#define SIGN_OCTETS_MAX	     256u  /* of addresses, or of an alias */
+_Static_assert(SIGN_OCTETS_MAX >= DNAME_WIRE_MAX, "an alias fits");
+_Static_assert(SIGN_OCTETS_MAX >= GTM_ANSWERS_MAX * 16, "addresses fit");
 
 enum sign_state {
 	SIGN_STARTING,
@@ -48,9 +53,9 @@ struct sign_wish {
 	_Atomic uint8_t slot; /* enum slot */
 	const dns_db_t *db;   /* to be compared only */
 	uint64_t hash;
-	uint8_t family, n, name_n;
+	uint8_t kind, n, size, name_n;
 	uint8_t name[DNAME_WIRE_MAX];
-	uint8_t address[GTM_ANSWERS_MAX][16];
+	uint8_t octets[SIGN_OCTETS_MAX];
 };
 
 struct sign_meeting {
@@ -87,16 +92,19 @@ struct sign_zone {
 	ISC_LINK(struct sign_zone) link;
 };
 
-/* A name and type in a zone that has answers to be signed. */
+/* What of an owner was signed ahead. */
+enum sign_ahead { SIGN_NO_SETS, SIGN_SINGLES, SIGN_SUBSETS };
+
+/* A name and kind in a zone that has answers to be signed. */
 struct sign_owner {
 	struct sign_owner *next; /* in its bucket */
 	struct sign_zone *zone;
 	const struct gtm_host *host; /* of the snapshot held */
-	enum gtm_family family;
+	enum sign_kind kind;
 	uint64_t hash;
 	bool kept;
-	bool fits;  /* its sets have none but candidates */
-	bool ahead; /* what is signed ahead was */
+	bool fits; /* its sets have none but candidates */
+	enum sign_ahead ahead;
 	size_t n_sets;
 	ISC_LIST(struct sign_set) sets;
 	ISC_LINK(struct sign_owner) link;
@@ -122,6 +130,7 @@ struct sign {
 	uint32_t attached_s, checked_s;
 	uint32_t renew_s; /* when the first set must be, by the wall clock */
 	struct sign_owner *cursor;
+	bool subsets; /* it is the round's second part */
 	size_t n_zones;
 	size_t wish_at;
 	ISC_LIST(struct sign_zone) all_zones;
@@ -153,25 +162,45 @@ static inline uint64_t sign_hash(uint64_t h, const uint8_t *p, size_t n)
 	return sign_mix(h ^ rest);
 }
 
-static inline size_t sign_size(enum gtm_family family)
+/* Of a record's data at 'octets'. */
+static inline size_t sign_size(enum sign_kind kind, const uint8_t *octets)
 {
-	return family == GTM_V6 ? 16 : 4;
+	size_t n = 0;
+
+	if (kind != SIGN_ALIAS)
+		return kind == SIGN_V6 ? 16 : 4;
+	while (octets[n] != 0)
+		n += octets[n] + 1u;
+	return n + 1;
 }
 
-/* Of the owner of sets; and what one address adds for a set. */
+static inline enum sign_kind sign_kind_of(enum gtm_family family,
+					  const struct gtm_answer *answer)
+{
+	return answer->outcome == GTM_ALIAS ? SIGN_ALIAS
+					    : (enum sign_kind)family;
+}
+
+/* The data of the candidate's record. */
+static inline const uint8_t *sign_data(const struct gtm_candidate *candidate)
+{
+	return candidate->alias != NULL ? candidate->alias->wire
+					: candidate->address;
+}
+
+/* Of the owner of sets; and what one record adds for a set. */
 static inline uint64_t sign_owner_hash(const struct sign *s, const dns_db_t *db,
 				       const uint8_t *name, size_t n,
-				       enum gtm_family family)
+				       enum sign_kind kind)
 {
-	return sign_hash(sign_mix(s->seed ^ (uint64_t)(uintptr_t)db) + family,
+	return sign_hash(sign_mix(s->seed ^ (uint64_t)(uintptr_t)db) + kind,
 			 name, n);
 }
 
-static inline uint64_t sign_address_hash(const struct sign *s,
-					 const uint8_t *octets,
-					 enum gtm_family family)
+static inline uint64_t sign_data_hash(const struct sign *s,
+				      const uint8_t *octets, size_t n)
 {
-	return sign_hash(s->seed, octets, sign_size(family));
+	return sign_hash(s->seed, octets, n);
 }
 
 static inline struct sign_zone *_Atomic *sign_zone_bucket(const struct sign *s,
@@ -188,13 +217,18 @@ struct sign_want {
 	uint64_t hash;
 	const uint8_t *name;
 	size_t name_n;
-	enum gtm_family family;
-	size_t n;
-	const uint8_t *address[GTM_ANSWERS_MAX];
+	enum sign_kind kind;
+	size_t n, size;
+	const uint8_t *data[GTM_ANSWERS_MAX];
 };
 
 /* sign.c: finds a published set; any thread, the worker without RCU. */
 struct sign_set *sign_lookup(const struct sign *s, const struct sign_want *w);
+
+/* sign.c: what to look for, of an answer at the hostname. */
+void sign_want_of(const struct sign *s, const dns_db_t *db,
+		  const struct gtm_host *host, enum gtm_family family,
+		  const struct gtm_answer *answer, struct sign_want *w);
 
 /*
  * sign_keys.c: looks whether the zone's keys are as they were, and else reads
@@ -206,9 +240,18 @@ void sign_keys_free(struct sign_zone *zone);
 /* The DNSKEY RRset has the key that made the signature. */
 bool sign_keys_have(const struct sign_zone *zone, const uint8_t *rrsig);
 
-/* True if the name has records of that family in the zone itself. */
+/*
+ * Whether a decided set of that kind can take the place of what the zone itself
+ * has at the name: its records of that family, or for an alias either family's
+ * or an alias, but not at the apex.  Any thread that holds the database.
+ */
 bool sign_exists(const struct sign_zone *zone, const struct dname *name,
-		 enum gtm_family family);
+		 enum sign_kind kind);
+
+/* The name has records of 'type' in the zone itself. */
+enum sign_found { SIGN_NOTHING, SIGN_WILDCARD, SIGN_OWN };
+enum sign_found sign_records(const struct sign_zone *zone,
+			     const struct dname *name, dns_rdatatype_t type);
 
 /*
  * Signs.  Returns the set, not yet published, or NULL: no memory, or the

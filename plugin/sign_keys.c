@@ -351,11 +351,9 @@ bool sign_keys_check(struct sign *s, struct sign_zone *zone, uint32_t now_s)
 	return take_finding(zone, &f, state) || !same;
 }
 
-bool sign_exists(const struct sign_zone *zone, const struct dname *dname,
-		 enum gtm_family family)
+enum sign_found sign_records(const struct sign_zone *zone,
+			     const struct dname *dname, dns_rdatatype_t type)
 {
-	dns_rdatatype_t type =
-		family == GTM_V6 ? dns_rdatatype_aaaa : dns_rdatatype_a;
 	dns_fixedname_t fixed;
 	dns_name_t *found = dns_fixedname_initname(&fixed);
 	dns_dbversion_t *version = NULL;
@@ -369,8 +367,24 @@ bool sign_exists(const struct sign_zone *zone, const struct dname *dname,
 					  NULL, found, &set, NULL);
 	dns_db_closeversion(zone->db, &version, false);
 	set_end(&set);
-	return result == ISC_R_SUCCESS &&
-	       (found->attributes & DNS_NAMEATTR_WILDCARD) == 0;
+	if (result != ISC_R_SUCCESS)
+		return SIGN_NOTHING;
+	return (found->attributes & DNS_NAMEATTR_WILDCARD) != 0 ? SIGN_WILDCARD
+								: SIGN_OWN;
+}
+
+bool sign_exists(const struct sign_zone *zone, const struct dname *name,
+		 enum sign_kind kind)
+{
+	if (kind != SIGN_ALIAS)
+		return sign_records(zone, name, sign_type(kind)) == SIGN_OWN;
+	if (dname_equal(name, &zone->origin))
+		return false;
+	for (unsigned int i = 0; i < SIGN_KINDS; i++)
+		if (sign_records(zone, name, sign_type((enum sign_kind)i)) ==
+		    SIGN_OWN)
+			return true;
+	return false;
 }
 
 /* -- signing --------------------------------------------------------------- */
@@ -411,13 +425,12 @@ static void rrset_make(struct rrset *r, const struct sign_want *want,
 	dns_name_init(&r->name, NULL);
 	dns_name_fromregion(&r->name, &name);
 	dns_rdatalist_init(&r->list);
-	r->list.type =
-		want->family == GTM_V6 ? dns_rdatatype_aaaa : dns_rdatatype_a;
+	r->list.type = sign_type(want->kind);
 	r->list.rdclass = dns_rdataclass_in;
 	r->list.ttl = ttl_s;
 	for (size_t i = 0; i < want->n; i++) {
-		isc_region_t octets = { (unsigned char *)want->address[i],
-					(unsigned int)sign_size(want->family) };
+		isc_region_t octets = { (unsigned char *)want->data[i],
+					(unsigned int)want->size };
 		dns_rdata_init(&r->rdata[i]);
 		dns_rdata_fromregion(&r->rdata[i], dns_rdataclass_in,
 				     r->list.type, &octets);
@@ -430,7 +443,7 @@ static void rrset_make(struct rrset *r, const struct sign_want *want,
 struct sign_set *sign_make(struct sign *s, const struct sign_zone *zone,
 			   const struct sign_want *want, uint32_t ttl_s)
 {
-	size_t size = sign_size(want->family);
+	size_t size = want->size;
 	size_t most = want->name_n + want->n * size +
 		      zone->n_keys * (size_t)RRSIG_MAX;
 	struct sign_set *set = calloc(1, sizeof(*set) + most);
@@ -444,7 +457,7 @@ struct sign_set *sign_make(struct sign *s, const struct sign_zone *zone,
 	memcpy(p, want->name, want->name_n);
 	p += want->name_n;
 	for (size_t i = 0; i < want->n; i++, p += size)
-		memcpy(p, want->address[i], size);
+		memcpy(p, want->data[i], size);
 	rrset_make(&r, want, ttl_s);
 	for (size_t i = 0; i < zone->n_keys; i++) {
 		dns_rdata_t sig = DNS_RDATA_INIT;
@@ -464,7 +477,8 @@ struct sign_set *sign_make(struct sign *s, const struct sign_zone *zone,
 	set->db = zone->db;
 	set->hash = want->hash;
 	set->ttl_s = ttl_s;
-	set->family = (uint8_t)want->family;
+	set->kind = (uint8_t)want->kind;
+	set->size = (uint8_t)size;
 	set->name_n = (uint8_t)want->name_n;
 	set->n = (uint8_t)want->n;
 	set->generation = zone->generation;

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "common/rcu.h"
+#include "gtm/explain.h"
 
 #define BUDGET_MS  20u	 /* of signing in one job: others wait, too */
 #define ROUND_S	   60u	 /* between two looks at every set */
@@ -96,13 +97,13 @@ static void evict_of(struct sign *s, struct sign_owner *owner)
 static struct sign_owner **owner_at(struct sign *s,
 				    const struct sign_zone *zone,
 				    const uint8_t *name, size_t n,
-				    enum gtm_family family)
+				    enum sign_kind kind)
 {
-	uint64_t h = sign_owner_hash(s, zone->db, name, n, family);
+	uint64_t h = sign_owner_hash(s, zone->db, name, n, kind);
 	struct sign_owner **at = &s->owned[h % SIGN_BUCKETS];
 
 	while (*at != NULL && ((*at)->hash != h || (*at)->zone != zone ||
-			       (*at)->family != family || (*at)->name.n != n ||
+			       (*at)->kind != kind || (*at)->name.n != n ||
 			       memcmp((*at)->name.wire, name, n) != 0))
 		at = &(*at)->next;
 	return at;
@@ -112,7 +113,7 @@ static struct sign_owner **owner_at(struct sign *s,
 static void owner_free(struct sign *s, struct sign_owner *owner)
 {
 	struct sign_owner **at = owner_at(s, owner->zone, owner->name.wire,
-					  owner->name.n, owner->family);
+					  owner->name.n, owner->kind);
 
 	while (!ISC_LIST_EMPTY(owner->sets))
 		set_drop(s, ISC_LIST_HEAD(owner->sets));
@@ -123,30 +124,40 @@ static void owner_free(struct sign *s, struct sign_owner *owner)
 	free(owner);
 }
 
+/* The hostname may have answers of that kind. */
+static bool may_give(const struct gtm_host *host, enum sign_kind kind)
+{
+	if (kind == SIGN_ALIAS)
+		return host->some_alias;
+	return host->n[kind] > 0 && !host->all_alias;
+}
+
 // NOLINTNEXTLINE(readability-function-size): nested by BIND's list macros
 static void owner_keep(struct sign *s, struct sign_zone *zone,
-		       const struct gtm_host *host, enum gtm_family family)
+		       const struct gtm_host *host, enum sign_kind kind)
 {
 	const struct dname *name = &host->config->name;
 
-	if (host->n[family] == 0 || !sign_exists(zone, name, family))
+	if (!may_give(host, kind) || !sign_exists(zone, name, kind))
 		return;
-	struct sign_owner **at = owner_at(s, zone, name->wire, name->n, family);
+	struct sign_owner **at = owner_at(s, zone, name->wire, name->n, kind);
 	if (*at == NULL) {
 		*at = calloc(1, sizeof(**at));
 		if (*at == NULL)
 			return;
 		(*at)->zone = zone;
-		(*at)->family = family;
+		(*at)->kind = kind;
 		(*at)->name = *name;
-		(*at)->hash = sign_owner_hash(s, zone->db, name->wire, name->n,
-					      family);
+		(*at)->hash =
+			sign_owner_hash(s, zone->db, name->wire, name->n, kind);
 		ISC_LIST_INIT((*at)->sets);
 		ISC_LINK_INIT(*at, link);
 		ISC_LIST_APPEND(s->owners, *at, link);
 	}
-	if ((*at)->host != host)
-		(*at)->fits = (*at)->ahead = false;
+	if ((*at)->host != host) {
+		(*at)->fits = false;
+		(*at)->ahead = SIGN_NO_SETS;
+	}
 	(*at)->host = host;
 	(*at)->kept = true;
 }
@@ -170,8 +181,8 @@ static void owners_keep(struct sign *s, const struct gtm_host *host)
 			if (zone->origin.n != n ||
 			    memcmp(zone->origin.wire, p, n) != 0)
 				continue;
-			owner_keep(s, zone, host, GTM_V4);
-			owner_keep(s, zone, host, GTM_V6);
+			for (unsigned int k = 0; k < SIGN_KINDS; k++)
+				owner_keep(s, zone, host, (enum sign_kind)k);
 		}
 	}
 }
@@ -349,7 +360,7 @@ static void drop_orphans(struct sign *s, const struct sign_zone *zone)
 	for (struct sign_owner *o = ISC_LIST_HEAD(s->owners); o != NULL;
 	     o = ISC_LIST_NEXT(o, link))
 		if (o->zone == zone)
-			o->ahead = false;
+			o->ahead = SIGN_NO_SETS;
 }
 
 static void check_zones(struct sign *s, uint32_t now_s)
@@ -398,14 +409,35 @@ static void sign_one(struct sign *s, struct sign_owner *owner,
 		evict(s);
 }
 
-static bool is_candidate(const struct sign_owner *owner, const uint8_t *octets)
+/* The candidates' family that answers of the owner's kind are found in. */
+static enum gtm_family family_of(const struct sign_owner *owner)
 {
-	const struct gtm_candidate *all = owner->host->candidate[owner->family];
+	/* aliases are in both */
+	return owner->kind == SIGN_V6 ? GTM_V6 : GTM_V4;
+}
 
-	for (uint32_t i = 0; i < owner->host->n[owner->family]; i++)
-		if (memcmp(all[i].address, octets, sign_size(owner->family)) ==
-		    0)
-			return true;
+static bool is_of_kind(const struct sign_owner *owner,
+		       const struct gtm_candidate *candidate)
+{
+	return (candidate->alias != NULL) == (owner->kind == SIGN_ALIAS);
+}
+
+/* A record of the hostname's servers, or of those that stand in for them. */
+static bool is_candidate(const struct sign_owner *owner, const uint8_t *octets,
+			 size_t size)
+{
+	enum gtm_family family = family_of(owner);
+
+	for (const struct gtm_host *host = owner->host; host != NULL;
+	     host = host->otherwise)
+		for (uint32_t i = 0; i < host->n[family]; i++) {
+			const struct gtm_candidate *c =
+				&host->candidate[family][i];
+			if (is_of_kind(owner, c) &&
+			    sign_size(owner->kind, sign_data(c)) == size &&
+			    memcmp(sign_data(c), octets, size) == 0)
+				return true;
+		}
 	return false;
 }
 
@@ -415,19 +447,21 @@ static void want_begin(struct sign_owner *owner, struct sign_want *w)
 	w->hash = owner->hash;
 	w->name = owner->name.wire;
 	w->name_n = owner->name.n;
-	w->family = owner->family;
+	w->kind = owner->kind;
+	w->size = 0;
 	w->n = 0;
 }
 
-/* False: the address is there already. */
+/* False: the record is there already. */
 static bool want_add(const struct sign *s, struct sign_want *w,
 		     const uint8_t *octets)
 {
 	for (size_t i = 0; i < w->n; i++)
-		if (memcmp(w->address[i], octets, sign_size(w->family)) == 0)
+		if (memcmp(w->data[i], octets, w->size) == 0)
 			return false;
-	w->address[w->n++] = octets;
-	w->hash += sign_address_hash(s, octets, w->family);
+	w->size = sign_size(w->kind, octets);
+	w->data[w->n++] = octets;
+	w->hash += sign_data_hash(s, octets, w->size);
 	return true;
 }
 
@@ -438,8 +472,8 @@ static bool want_again(const struct sign *s, struct sign_owner *owner,
 	const uint8_t *p = set->octets + set->name_n;
 
 	want_begin(owner, w);
-	for (unsigned int i = 0; i < set->n; i++, p += sign_size(w->family))
-		if ((!owner->fits && !is_candidate(owner, p)) ||
+	for (unsigned int i = 0; i < set->n; i++, p += set->size)
+		if ((!owner->fits && !is_candidate(owner, p, set->size)) ||
 		    !want_add(s, w, p))
 			return false;
 	return true;
@@ -487,17 +521,18 @@ static bool renew_sets(struct sign *s, struct sign_owner *owner,
 	return true;
 }
 
-/* False: no time is left. */
+/* Some of a host's candidates; false: no time is left. */
 static bool sign_subset(struct sign *s, struct sign_owner *owner,
-			uint32_t members, struct budget *b)
+			const struct gtm_candidate *all, uint32_t members,
+			struct budget *b)
 {
-	const struct gtm_candidate *all = owner->host->candidate[owner->family];
 	struct sign_want w;
 
 	want_begin(owner, &w);
 	for (uint32_t i = 0; members >> i != 0; i++)
 		if ((members >> i & 1) != 0 &&
-		    (all[i].alias != NULL || !want_add(s, &w, all[i].address)))
+		    (!is_of_kind(owner, &all[i]) ||
+		     !want_add(s, &w, sign_data(&all[i]))))
 			return true;
 	if (sign_lookup(s, &w) != NULL)
 		return true;
@@ -505,45 +540,103 @@ static bool sign_subset(struct sign *s, struct sign_owner *owner,
 	return !spent(b);
 }
 
-/*
- * Single addresses, and all subsets if they are few; false: there are more.
- * Once: what had to make room since is not wanted.
- */
-static bool sign_ahead(struct sign *s, struct sign_owner *owner,
-		       struct budget *b)
+/* All that the servers of 'host' can answer with, if that is not much. */
+static bool sign_subsets_of(struct sign *s, struct sign_owner *owner,
+			    const struct gtm_host *host, struct budget *b)
 {
-	const struct gtm_host *host = owner->host;
-	uint32_t n = host->n[owner->family];
+	enum gtm_family family = family_of(owner);
+	uint32_t n = host->n[family];
 	unsigned int most = host->config->answers;
 
-	for (uint32_t i = 0; i < n && i < SIGN_OWNER_MAX / 2; i++) {
+	if (owner->kind == SIGN_ALIAS || n > SUBSETS_OF ||
+	    sign_subsets(n, most) > SIGN_AHEAD_MAX)
+		return true;
+	for (uint32_t members = 1; members >> n == 0; members++)
+		if ((unsigned int)__builtin_popcount(members) <= most &&
+		    !sign_subset(s, owner, host->candidate[family], members, b))
+			return false;
+	return true;
+}
+
+/* Single records, of so many candidates; false: no time is left. */
+static bool sign_singles_of(struct sign *s, struct sign_owner *owner,
+			    const struct gtm_host *host, uint32_t *left,
+			    struct budget *b)
+{
+	enum gtm_family family = family_of(owner);
+
+	for (uint32_t i = 0; i < host->n[family] && *left > 0; i++, --*left) {
+		const struct gtm_candidate *c = &host->candidate[family][i];
 		struct sign_want w;
-		if (atomic_load(&s->n_sets) >= SIGN_AHEAD_ALL_MAX)
-			return true; /* the rest is for what is asked for */
-		if (host->candidate[owner->family][i].alias != NULL)
+		if (atomic_load(&s->n_sets) >= SIGN_AHEAD_ALL_MAX) {
+			*left = 0; /* the rest is for what is asked for */
+			return true;
+		}
+		if (!is_of_kind(owner, c))
 			continue;
 		want_begin(owner, &w);
-		(void)want_add(s, &w,
-			       host->candidate[owner->family][i].address);
+		(void)want_add(s, &w, sign_data(c));
 		if (sign_lookup(s, &w) != NULL)
 			continue;
 		sign_one(s, owner, &w, NULL);
 		if (spent(b))
 			return false;
 	}
-	if (n > SUBSETS_OF || sign_subsets(n, most) > SIGN_AHEAD_MAX) {
-		owner->ahead = true;
-		return true;
-	}
-	for (uint32_t members = 1; members >> n == 0; members++)
-		if ((unsigned int)__builtin_popcount(members) <= most &&
-		    !sign_subset(s, owner, members, b))
-			return false;
-	owner->ahead = true;
 	return true;
 }
 
-/* Goes on with the round; it ends when all owners have all that they need. */
+/*
+ * Single records of the hostname and of those that stand in for it; false:
+ * there are more.  Once: what had to make room since is not wanted.
+ */
+static bool ahead_singles(struct sign *s, struct sign_owner *owner,
+			  struct budget *b)
+{
+	uint32_t left = SIGN_OWNER_MAX / 2;
+
+	if (owner->ahead >= SIGN_SINGLES)
+		return true;
+	for (const struct gtm_host *host = owner->host; host != NULL;
+	     host = host->otherwise)
+		if (!sign_singles_of(s, owner, host, &left, b))
+			return false;
+	/* where there was no room there may be some the next time */
+	if (atomic_load(&s->n_sets) < SIGN_AHEAD_ALL_MAX)
+		owner->ahead = SIGN_SINGLES;
+	return true;
+}
+
+/* And the subsets, if they are few. */
+static bool ahead_subsets(struct sign *s, struct sign_owner *owner,
+			  struct budget *b)
+{
+	if (owner->ahead != SIGN_SINGLES)
+		return true;
+	for (const struct gtm_host *host = owner->host; host != NULL;
+	     host = host->otherwise) {
+		if (atomic_load(&s->n_sets) >= SIGN_SUBSETS_ALL_MAX)
+			return true;
+		if (!sign_subsets_of(s, owner, host, b))
+			return false;
+	}
+	owner->ahead = SIGN_SUBSETS;
+	return true;
+}
+
+static bool look_after(struct sign *s, struct sign_owner *owner,
+		       struct budget *b)
+{
+	if (atomic_load(&owner->zone->state) != SIGN_READY)
+		return true;
+	if (s->subsets)
+		return ahead_subsets(s, owner, b);
+	return renew_sets(s, owner, b) && ahead_singles(s, owner, b);
+}
+
+/*
+ * Goes on with the round; it ends when all owners have all that they need: each
+ * something first, then what is good to have.
+ */
 static void go_round(struct sign *s, struct budget *b)
 {
 	if ((uint32_t)time(NULL) >= s->renew_s)
@@ -552,17 +645,17 @@ static void go_round(struct sign *s, struct budget *b)
 		return;
 	if (s->cursor == NULL) {
 		s->renew_s = UINT32_MAX;
-
+		s->subsets = false;
 		s->cursor = ISC_LIST_HEAD(s->owners);
 	}
-	for (; s->cursor != NULL; s->cursor = ISC_LIST_NEXT(s->cursor, link)) {
-		struct sign_owner *owner = s->cursor;
-		if (spent(b))
+	while (s->cursor != NULL) {
+		if (spent(b) || !look_after(s, s->cursor, b))
 			return;
-		if (atomic_load(&owner->zone->state) == SIGN_READY &&
-		    (!renew_sets(s, owner, b) ||
-		     (!owner->ahead && !sign_ahead(s, owner, b))))
-			return;
+		s->cursor = ISC_LIST_NEXT(s->cursor, link);
+		if (s->cursor == NULL && !s->subsets) {
+			s->subsets = true;
+			s->cursor = ISC_LIST_HEAD(s->owners);
+		}
 	}
 	s->round = false;
 }
@@ -578,6 +671,29 @@ static struct sign_zone *zone_by_db(struct sign *s, const dns_db_t *db)
 	return zone;
 }
 
+/*
+ * The owner of what is wished for; one may be new, as its records are in a zone
+ * that was updated.  NULL: there is none, its name is not in the zone.
+ */
+static struct sign_owner *owner_of(struct sign *s, struct sign_zone *zone,
+				   const struct sign_wish *wish)
+{
+	enum sign_kind kind = (enum sign_kind)wish->kind;
+	struct sign_owner *owner =
+		*owner_at(s, zone, wish->name, wish->name_n, kind);
+	struct dname name;
+
+	if (owner != NULL || s->snapshot == NULL ||
+	    dname_from_wire(wish->name, wish->name_n, &name) != 0)
+		return owner;
+	const struct gtm_host *host =
+		gtm_explain_host(s->snapshot->world, &name);
+	if (host == NULL || host->config->name_servers || host->config->dry_run)
+		return NULL;
+	owner_keep(s, zone, host, kind);
+	return *owner_at(s, zone, wish->name, wish->name_n, kind);
+}
+
 static void grant(struct sign *s, const struct sign_wish *wish)
 {
 	struct sign_zone *zone = zone_by_db(s, wish->db);
@@ -585,14 +701,12 @@ static void grant(struct sign *s, const struct sign_wish *wish)
 
 	if (zone == NULL || atomic_load(&zone->state) != SIGN_READY)
 		return;
-	struct sign_owner *owner = *owner_at(s, zone, wish->name, wish->name_n,
-					     (enum gtm_family)wish->family);
+	struct sign_owner *owner = owner_of(s, zone, wish);
 	if (owner == NULL)
-		return; /* its name is not in the zone */
+		return;
 	want_begin(owner, &w);
-	for (unsigned int i = 0; i < wish->n; i++)
-		if (!is_candidate(owner, wish->address[i]) ||
-		    !want_add(s, &w, wish->address[i]))
+	for (const uint8_t *p = wish->octets; w.n < wish->n; p += wish->size)
+		if (!is_candidate(owner, p, wish->size) || !want_add(s, &w, p))
 			return;
 	if (w.n > 0 && sign_lookup(s, &w) == NULL)
 		sign_one(s, owner, &w, NULL);

@@ -155,12 +155,13 @@ void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
  */
 static uint64_t draws_of(const struct gtm_host *host, enum gtm_family family)
 {
-	unsigned int answers = host->config->answers;
-
-	if (answers == 1 ||
-	    sign_subsets(host->n[family], answers) <= SIGN_SUBSETS_MAX)
-		return UINT64_MAX;
-	return FEW_DRAWS - 1;
+	for (; host != NULL; host = host->otherwise) {
+		unsigned int answers = host->config->answers;
+		if (answers > 1 &&
+		    sign_subsets(host->n[family], answers) > SIGN_SUBSETS_MAX)
+			return FEW_DRAWS - 1;
+	}
+	return UINT64_MAX;
 }
 
 /* The upper bits of the sequence are the random ones. */
@@ -171,21 +172,53 @@ static uint64_t few_bits(uint64_t mask)
 	return mask == UINT64_MAX ? bits : bits >> 32 & mask;
 }
 
-/* One address of those that were drawn: all of them were eligible. */
+/* Those that were drawn but for 'left_out'; all of them were eligible. */
 static const struct sign_set *
-single(const query_ctx_t *qctx, const dns_db_t *db, const struct gtm_host *host,
-       enum gtm_family family, const struct gtm_answer *drawn,
-       struct gtm_answer *answer)
+without(const query_ctx_t *qctx, const dns_db_t *db,
+	const struct gtm_host *host, enum gtm_family family,
+	unsigned int left_out, struct gtm_answer *answer)
+{
+	struct gtm_answer drawn = *answer;
+
+	answer->n = 0;
+	for (unsigned int i = 0; i < drawn.n; i++)
+		if (i != left_out)
+			answer->pick[answer->n++] = drawn.pick[i];
+	const struct sign_set *set =
+		sign_find(process_get()->sign, db, host, family, answer,
+			  qctx->client->now);
+	if (set == NULL)
+		*answer = drawn;
+	return set;
+}
+
+static void note_pending(const struct gtm_host *host)
+{
+	atomic_fetch_add_explicit(&host->counts->n[GTM_PENDING], 1,
+				  memory_order_relaxed);
+}
+
+/* Some addresses of those that were drawn: all but one, or one alone. */
+static const struct sign_set *fewer(const query_ctx_t *qctx, const dns_db_t *db,
+				    const struct gtm_host *host,
+				    enum gtm_family family,
+				    const struct gtm_answer *drawn,
+				    struct gtm_answer *answer)
 {
 	const struct sign_set *set = NULL;
 
 	*answer = *drawn;
-	answer->n = 1;
+	for (unsigned int i = 0; i < drawn->n && drawn->n > 2 && set == NULL;
+	     i++)
+		set = without(qctx, db, host, family, i, answer);
 	for (unsigned int i = 0; i < drawn->n && set == NULL; i++) {
+		answer->n = 1;
 		answer->pick[0] = drawn->pick[i];
 		set = sign_find(process_get()->sign, db, host, family, answer,
 				qctx->client->now);
 	}
+	if (set != NULL)
+		note_pending(host);
 	return set;
 }
 
@@ -201,14 +234,11 @@ bool steer_decide_signed(const query_ctx_t *qctx, const dns_db_t *db,
 
 	for (unsigned int i = 0; i <= REDRAWS && set == NULL; i++) {
 		decide(qctx, host, family, few_bits(mask), answer);
-		/* neither aliases nor what stands in are signed: the zone's */
-		if (answer->outcome == GTM_ALIAS || answer->host != host) {
-			answer->outcome = GTM_ADDRESSES;
-			return false;
-		}
 		if (answer->n > 0)
 			set = sign_find(s, db, host, family, answer,
 					qctx->client->now);
+		if (set != NULL && i > 0)
+			note_pending(host);
 		if (set != NULL)
 			break;
 		if (!sign_ready(s, db)) {
@@ -221,11 +251,11 @@ bool steer_decide_signed(const query_ctx_t *qctx, const dns_db_t *db,
 			first = *answer;
 			sign_wish(s, db, host, family, answer);
 		}
-		if (host->config->persist_s > 0)
+		if (answer->host->config->persist_s > 0)
 			break; /* would be the same again */
 	}
 	if (set == NULL)
-		set = single(qctx, db, host, family, &first, answer);
+		set = fewer(qctx, db, host, family, &first, answer);
 	if (set == NULL)
 		return false;
 	/* a validator takes the original TTL for the longest */

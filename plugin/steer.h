@@ -37,11 +37,11 @@ void steer_decide(const query_ctx_t *qctx, const struct gtm_host *host,
 
 /*
  * Decides for this client in a signed zone of named's, whose database 'db' is:
- * only what is signed is given.  While the signature of what was decided is
- * being made, another answer that the policy allows as well is taken: drawn
- * again, or one address of those drawn.  False: the zone's own records are to
- * be served, or with 'answer->outcome' GTM_SERVFAIL none.  The set is good
- * within the RCU section.
+ * only what is signed is given, an alias included.  While the signature of what
+ * was decided is being made, another answer that the policy allows as well is
+ * taken: drawn again, or some of the addresses drawn.  False: the zone's own
+ * records are to be served, or with 'answer->outcome' GTM_SERVFAIL none.  The
+ * set is good within the RCU section.
  */
 bool steer_decide_signed(const query_ctx_t *qctx, const dns_db_t *db,
 			 const struct gtm_host *host, enum gtm_family family,

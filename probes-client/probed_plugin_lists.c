@@ -355,6 +355,7 @@ static const struct plugin_help host_helps[] = {
 	{ "servfail", "Decisions to answer SERVFAIL." },
 	{ "extra", "Decisions for other parts of an answer." },
 	{ "exposed", "Answers that showed a zone's own records instead." },
+	{ "pending", "Answers other than decided: not signed yet." },
 	{ "else", "Decisions answered by the hostname that stands in." },
 	{ "dry", "Decisions that were not served: dry-run." },
 };
@@ -385,6 +386,9 @@ static void put_sums(struct probed_expo *expo, struct json_object *traffic)
 		  PROBED_COUNTER, PLUGIN_PLAIN },
 		{ "exposed", "nearzone_traffic_exposed_total",
 		  "Answers that showed a zone's own records, all hostnames.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "pending", "nearzone_traffic_pending_total",
+		  "Answers other than decided, not signed yet, all hostnames.",
 		  PROBED_COUNTER, PLUGIN_PLAIN },
 		{ "else", "nearzone_traffic_else_total",
 		  "Decisions answered by another hostname, all hostnames.",

@@ -103,7 +103,21 @@ def invalid():
     sys.path.insert(0, SYSTEM)
     os.environ.setdefault('NZ_LIBDIR', os.path.dirname(
         __import__('harness').plugin_path()))
-    import test_sign  # pylint: disable=import-outside-toplevel
+    # pylint: disable=import-outside-toplevel
+    import test_sign
+    import test_sign_cells
+    import test_sign_clients
     looked, bad = test_sign.figure(rounds=10)
-    return len(bad), ['%d answers looked at; NSEC and NSEC3, P-256 and RSA, '
-                      'a key rollover included' % looked] + bad[:10]
+    lines = ['%d answers looked at; NSEC and NSEC3, P-256 and RSA, a key '
+             'rollover included' % looked]
+    n, more = test_sign_cells.figure(rounds=3)
+    looked, bad = looked + n, bad + more
+    lines.append('%d answers looked at; aliases and those that stand in, up '
+                 'and down, one family, opt-out, referrals, wildcards; zones '
+                 'thawed, updated, signed elsewhere, added, deleted, with '
+                 'another algorithm; delv included' % n)
+    n, more, shares = test_sign_clients.figure(rounds=20)
+    looked, bad = looked + n, bad + more
+    lines += shares
+    return len(bad), ['%d answers looked at in all' % looked, *lines,
+                      *bad[:10]]

@@ -144,7 +144,7 @@ def test_explain(edge):
     assert [c["share"] for c in lines] == [0.5, 0.5, 0, 0]
     assert set(x["counts"]) == {"decisions", "backup", "hidden", "fail",
                                 "nodata", "servfail", "extra", "exposed",
-                                    "else", "explored", "dry"}
+                                "pending", "else", "explored", "dry"}
 
 
 def test_explain_of_other_outcomes(edge):

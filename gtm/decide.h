@@ -3,8 +3,9 @@
 /*
  * decide - which addresses a client gets for a hostname, and why.
  *
- * Pure, no allocation, no lock; any thread.  The same function answers
- * clients, explains, and is driven by scenarios in virtual time.
+ * Pure, no allocation, no lock; any thread, in an RCU section if latencies are
+ * fed meanwhile.  The same function answers clients, explains, and is driven by
+ * scenarios in virtual time.
  *
  * The rule, per family of addresses:
  *  1. A candidate is UP (a fresh value says so, or nobody tests it), NEW (no

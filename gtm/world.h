@@ -13,7 +13,8 @@
  * Pure.  gtm_world_new() and _free() are for one thread at a time; so are
  * _feed() and the drains, which may be another one: a world can be made while
  * the one before it is read, fed and drained.  Worlds are freed in any order.
- * Everything that only reads is for any thread.
+ * Everything that only reads is for any thread.  Who decides while latencies
+ * are fed stands in an RCU section (groups.h); who feeds them does not.
  */
 #include <netinet/in.h>
 #include <stddef.h>

@@ -25,8 +25,8 @@
 #define FILE_MAX     (UINT64_C(8) << 30)
 #define ROWS	     4096u
 #define ROW_N	     16u
-#define TIDY_ROWS    1024u /* a tick: a million in a quarter of an hour */
-#define COPY_ROWS    8192u /* a tick */
+#define TIDY_CELLS   65536u  /* a tick: a million x 50 in 13 minutes */
+#define COPY_CELLS   400000u /* a tick */
 #define LOAD_ROWS    4096u
 #define FORGET_S     600u /* what is being measured is asked for again */
 
@@ -501,6 +501,7 @@ void tables_stop(struct engine *e)
 static void latency_tick(struct engine *e, uint32_t now_s)
 {
 	const struct gtm_world *world = e->snapshot->world;
+	const size_t n_pops = world->config->n_pops;
 	uint64_t now_ms = clock_now_ms();
 	bool done = false;
 
@@ -511,11 +512,12 @@ static void latency_tick(struct engine *e, uint32_t now_s)
 	if (world->groups == NULL)
 		return;
 	(void)gtm_groups_tidy(world->groups, world->config->latency_age_ms,
-			      now_ms, TIDY_ROWS);
+			      now_ms, (uint32_t)(TIDY_CELLS / n_pops + 1));
 	if (e->tables_from == NULL)
 		return;
 	if (gtm_groups_copy(world->groups, e->tables_from->world->groups,
-			    &e->tables_at, COPY_ROWS, now_ms, &done) != 0 ||
+			    &e->tables_at, (uint32_t)(COPY_CELLS / n_pops + 1),
+			    now_ms, &done) != 0 ||
 	    done)
 		copied(e);
 }

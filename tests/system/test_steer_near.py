@@ -122,6 +122,54 @@ def test_near(edge):
     assert edge.status()["traffic"]["groups"] == 3
 
 
+def test_ages(edge):
+    """True ones, also those that the monotonic clock cannot say."""
+    with open("/proc/uptime") as f:
+        age = float(f.read().split()[0]) + 3600
+    edge.doc["max-age"] = {"latency": "30d"}
+    edge.write_json()
+    edge.nzctl("reload")
+    r = feed(edge, [["latency", "10.1.2.0/24", "fra", NOW() - age, 20],
+                    ["latency", "10.1.2.0/24", "iad", NOW() - 600, 90],
+                    ["latency", "10.1.2.0/24", "any", NOW() - 31 * 86400, 9]])
+    assert r["why"] == {"old": 1}
+
+    def ages():
+        told = command(edge, "latency", client="10.1.2.3")
+        return {p["pop"]: p["age_s"] for p in told["pops"]}
+    for _ in range(2):
+        assert ages() == {"fra": pytest.approx(age, abs=70),
+                          "iad": pytest.approx(600, abs=70)}
+        edge.stop()
+        edge.start_again()
+    # a POP that goes takes its column along, the others stay
+    del edge.doc["pops"]["fra"]
+    edge.doc["hostnames"] = {"alias.gslb.test": {"servers": ["cdn"]}}
+    edge.write_json()
+    edge.nzctl("reload")
+    assert ages() == {"iad": pytest.approx(600, abs=70)}
+
+
+def test_another_size(edge):
+    """A table with other columns, or of other groups, takes over."""
+    for limits, more in ((100, []), (3, []), (3, range(20))):
+        feed(edge, rows(("10.1.2.0/24", "fra", 20), ("10.1.2.0/24", "iad", 90),
+                        ("10.1.0.0/16", "fra", 90), ("10.1.0.0/16", "iad", 20)))
+        edge.doc["limits"] = {"groups": limits}
+        for i in more:
+            edge.doc["pops"]["more%d" % i] = {"servers": {}}
+        edge.write_json()
+        edge.nzctl("reload")
+        assert given(edge, "near.gslb.test", "10.1.2.0/24") == {"192.0.2.1"}
+        assert given(edge, "near.gslb.test", "10.1.3.0/24") == {"192.0.2.2"}
+        assert edge.status()["traffic"]["groups"] == 2
+    feed(edge, rows(*(("10.%d.0.0/16" % i, "more7", 5) for i in range(2, 9))))
+    assert edge.status()["traffic"]["groups"] == 3
+    edge.stop()
+    edge.start_again()
+    assert edge.status()["traffic"]["groups"] == 3
+
+
 @pytest.mark.parametrize("damage", [b"", b"x" * 100, None])
 def test_a_damaged_table_is_refused(edge, damage):
     feed(edge, rows(("10.1.2.0/24", "fra", 20), ("10.1.2.0/24", "iad", 90)))

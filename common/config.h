@@ -85,6 +85,68 @@ enum config_probe {
 	CONFIG_TCP_CONNECT,
 	CONFIG_HTTP,
 	CONFIG_HTTPS,
+	CONFIG_HTTP2,
+	CONFIG_TLS_ONLY,
+	CONFIG_FTP,
+	CONFIG_FTPS,
+	CONFIG_SMTP,
+	CONFIG_RTSP,
+	CONFIG_RTMP,
+	CONFIG_DNS,
+	CONFIG_PROGRAM,
+	CONFIG_PROBES
+};
+/* As in the configuration, and NULL. */
+extern const char *const config_probe_names[CONFIG_PROBES + 1];
+
+#define CONFIG_ARGUMENTS_MAX 32
+#define CONFIG_QUORUM_MAX    8
+#define CONFIG_STATUSES_MAX  8
+#define CONFIG_BODY_MAX	     (16 << 20) /* octets, "size-max" */
+
+enum config_method {
+	CONFIG_METHOD_NONE, /* the kind's own */
+	CONFIG_GET,
+	CONFIG_HEAD,
+	CONFIG_OPTIONS,
+	CONFIG_DESCRIBE,
+};
+
+struct config_span {
+	uint16_t low, high;
+};
+
+/* What a good answer is; nothing is wanted of what is 0 or NULL. */
+struct config_expect {
+	size_t n_statuses;
+	struct config_span statuses[CONFIG_STATUSES_MAX];
+	const char *body;    /* must be in it */
+	const char *pattern; /* POSIX extended, must match */
+	size_t n_headers;
+	const char *const *headers; /* "Name" or "Name: what is in it" */
+	uint64_t size_min;
+	uint64_t size_max; /* UINT64_MAX: any */
+	bool hashed;
+	uint8_t sha256[32];
+	uint32_t rcodes; /* bits; 0: NOERROR */
+	size_t n_answers;
+	const char *const *answers; /* that must be there, as text */
+	uint32_t valid_s;	    /* of the certificate, from now */
+};
+
+/* RFC 2439: each failure adds 1 to a penalty that halves in 'half_life_ms'. */
+struct config_damping {
+	uint32_t half_life_ms; /* 0: none */
+	uint32_t longest_ms;   /* held down, for all that */
+	double suppress;       /* from this penalty on it is held down */
+	double reuse;	       /* below this one no more */
+};
+
+/* What "dns" asks. */
+struct config_question {
+	const struct dname *name;
+	uint16_t type;
+	bool tcp;
 };
 
 #define CONFIG_FAILBACK_AUTO 0 /* of "failback" */
@@ -93,19 +155,35 @@ enum config_probe {
 struct config_service {
 	const char *id;
 	enum config_probe probe;
-	uint16_t port;	     /* never 0, but with CONFIG_NOLOAD */
-	const char *path;    /* "/health" */
-	const char *host;    /* Host and SNI: as given, else the first hostname
-				that uses the service; NULL: the address */
-	uint16_t status;     /* of a good answer; 0: any 200..399 */
-	const char *body;    /* must be in a good answer; NULL: anything */
+	uint16_t port;	  /* never 0, but with CONFIG_NOLOAD */
+	const char *path; /* "/health" */
+	const char *host; /* Host and SNI: as given, else the first hostname
+			     that uses the service; NULL: the address */
+	struct config_expect expect;
+	enum config_method method;
+	size_t n_headers;
+	const char *const *headers; /* more of the request, "Name: text" */
+	bool starttls;
+	struct config_question question; /* of "dns" */
+	size_t n_command;
+	const char *const *command; /* of "program", and NULL */
+	const char *perfdata;	    /* label of the metric; NULL: time */
+	/* port 0; family AF_UNSPEC: the kernel chooses */
+	struct sockaddr_storage source4, source6;
 	bool verify;	     /* the certificate */
 	const char *ca_file; /* NULL: the system's */
 	uint32_t interval_ms, timeout_ms;
-	uint32_t max_age_ms; /* older values are unknown */
-	uint8_t jitter_pct;  /* of the interval, 0..50 */
-	uint8_t rise, fall;  /* 1..100 */
+	uint32_t max_age_ms;  /* older values are unknown */
+	uint8_t jitter_pct;   /* of the interval, 0..50 */
+	uint8_t rise, fall;   /* 1..100 */
+	uint8_t quorum;	      /* nodes that must agree, 1.. */
+	uint32_t degraded_ms; /* slower: load; 0: never */
+	struct config_damping damping;
 };
+
+/* True if both ask the same and want the same answer. */
+bool config_service_same(const struct config_service *a,
+			 const struct config_service *b);
 
 struct config_pop {
 	const char *id;

@@ -276,7 +276,9 @@ static void check_item(struct config_check *c, const struct schema_item *item,
 	}
 
 	size_t before = c->found.total;
-	if (item->single && kind == JSONTEXT_STRING)
+	if (item->single &&
+	    (kind == JSONTEXT_STRING ||
+	     (kind == JSONTEXT_INTEGER && item->item->type == SCHEMA_SPAN)))
 		check_single(c, item, node, value, out);
 	else if (kind != wanted)
 		config_want(c, item, node);

@@ -201,8 +201,9 @@ struct config_traffic {
 	uint32_t *seen; /* of each server: the last hostname that named it */
 	uint32_t turn;	/* of that */
 	/* the blocks that ended last */
-	uint16_t status;
-	struct slice body;
+	struct config_expect expect;
+	struct config_damping damping;
+	struct config_question question;
 	struct config_weigh weigh;
 	struct slice *pop_near;	  /* of each POP; p NULL: none */
 	struct dname *else_names; /* of each hostname; n 0: none */
@@ -273,6 +274,19 @@ void config_ns_end(struct config_check *c, const struct config_traffic *t,
 /* config_second.c: a block of "second-tier". */
 void config_second_built(struct config_check *c, struct config_traffic *t,
 			 uint32_t node, const struct config_value *v);
+
+/* config_service.c: the blocks of a service, and what its keys mean. */
+bool config_service_built(struct config_check *c, struct config_traffic *t,
+			  enum schema_block_id id, uint32_t node,
+			  const struct config_value *v);
+void config_service_check(struct config_check *c, struct config_traffic *t,
+			  uint32_t node, const struct config_value *v);
+void config_service_keep(struct config_check *c, struct config_traffic *t,
+			 struct config_service *s,
+			 const struct config_value *v);
+
+/* config_pattern.c: what is wrong with a regular expression; NULL: nothing. */
+const char *config_pattern_wrong(struct slice text);
 
 /* True if hostname number 'at' is an alias of a name in the second tier. */
 bool config_second_maps(const struct config_traffic *t, size_t at);

@@ -132,52 +132,6 @@ static const uint32_t *indices_keep(struct config_check *c,
 
 /* -- services ------------------------------------------------------------ */
 
-static void want_http(struct config_check *c, const struct config_value *v,
-		      const char *name)
-{
-	if (v->given)
-		config_find(c, v->node,
-			    "\"%s\" is only for the probes \"http\" and "
-			    "\"https\"",
-			    name);
-}
-
-static void want_https(struct config_check *c, const struct config_value *v,
-		       const char *name)
-{
-	if (v->given)
-		config_find(c, v->node,
-			    "\"%s\" is only for the probe \"https\"", name);
-}
-
-/* What must hold between the keys of a service. */
-static void service_check(struct config_check *c, uint32_t node,
-			  const struct config_value *v)
-{
-	const struct config_value *interval = &v[SERVICE_INTERVAL];
-	const struct config_value *timeout = &v[SERVICE_TIMEOUT];
-	enum config_probe probe = (enum config_probe)v[SERVICE_PROBE].n;
-
-	if (interval->ok && timeout->ok && timeout->n > interval->n)
-		config_find(c, timeout->given ? timeout->node : interval->node,
-			    "\"timeout\" is longer than \"interval\"");
-	if (!v[SERVICE_PROBE].given || !v[SERVICE_PROBE].ok)
-		return;
-	if (probe == CONFIG_TCP_CONNECT && !v[SERVICE_PORT].given)
-		config_find(c, node,
-			    "missing key \"port\": the probe \"tcp\" has none "
-			    "of its own");
-	if (probe != CONFIG_HTTP && probe != CONFIG_HTTPS) {
-		want_http(c, &v[SERVICE_PATH], "path");
-		want_http(c, &v[SERVICE_EXPECT], "expect");
-		want_http(c, &v[SERVICE_HOST], "host");
-	}
-	if (probe != CONFIG_HTTPS) {
-		want_https(c, &v[SERVICE_VERIFY], "verify");
-		want_https(c, &v[SERVICE_CA_FILE], "ca-file");
-	}
-}
-
 /* A host name as HTTP and TLS want it: without the final dot. */
 static const char *host_keep(struct config_check *c, struct config_traffic *t,
 			     const struct dname *name)
@@ -191,15 +145,8 @@ static const char *host_keep(struct config_check *c, struct config_traffic *t,
 static void service_keep(struct config_check *c, struct config_traffic *t,
 			 struct config_service *s, const struct config_value *v)
 {
-	static const uint16_t ports[] = {
-		[CONFIG_HTTP] = 80, [CONFIG_HTTPS] = 443
-	};
-
 	s->probe = (enum config_probe)v[SERVICE_PROBE].n;
-	s->port = v[SERVICE_PORT].given ? (uint16_t)v[SERVICE_PORT].n
-					: ports[s->probe];
 	s->path = text_keep(c, t, v[SERVICE_PATH].text);
-	s->status = t->status;
 	s->verify = v[SERVICE_VERIFY].n != 0;
 	s->interval_ms = (uint32_t)v[SERVICE_INTERVAL].n;
 	s->timeout_ms = (uint32_t)v[SERVICE_TIMEOUT].n;
@@ -209,14 +156,13 @@ static void service_keep(struct config_check *c, struct config_traffic *t,
 	s->jitter_pct = (uint8_t)v[SERVICE_JITTER].n;
 	s->rise = (uint8_t)v[SERVICE_RISE].n;
 	s->fall = (uint8_t)v[SERVICE_FALL].n;
-	if (t->body.p != NULL)
-		s->body = text_keep(c, t, t->body);
 	struct dname host;
 	if (v[SERVICE_HOST].given &&
 	    dname_parse(v[SERVICE_HOST].text, &host) == 0)
 		s->host = host_keep(c, t, &host);
 	if (v[SERVICE_CA_FILE].given)
 		s->ca_file = text_keep(c, t, v[SERVICE_CA_FILE].text);
+	config_service_keep(c, t, s, v);
 }
 
 static void service_built(struct config_check *c, struct config_traffic *t,
@@ -226,7 +172,7 @@ static void service_built(struct config_check *c, struct config_traffic *t,
 	struct slice id = c->json->nodes[node].key;
 	size_t before = c->found.total;
 
-	service_check(c, node, v);
+	config_service_check(c, t, node, v);
 	if (!clean || c->found.total != before)
 		return;
 	struct config_service *s = &t->services[ref_index(&c->services, id)];
@@ -602,11 +548,9 @@ bool config_traffic_built(struct config_check *c, struct config_traffic *t,
 {
 	switch (id) {
 	case SCHEMA_EXPECT:
-		t->status = v[EXPECT_STATUS].given && v[EXPECT_STATUS].ok
-				    ? (uint16_t)v[EXPECT_STATUS].n
-				    : 0;
-		t->body = v[EXPECT_BODY].text;
-		return true;
+	case SCHEMA_DAMPING:
+	case SCHEMA_QUESTION:
+		return config_service_built(c, t, id, node, v);
 	case SCHEMA_ONE_SERVICE:
 		service_built(c, t, node, v, clean);
 		return true;

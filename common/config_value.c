@@ -64,6 +64,8 @@ static const char *type_name(enum schema_type type)
 	case SCHEMA_DURATION:
 		return "a duration (\"500ms\", \"5s\", \"2m\", \"1h\", \"1d\", "
 		       "\"1w\", or whole seconds as a number)";
+	case SCHEMA_SPAN:
+		return "a whole number, or two as in \"200-299\"";
 	case SCHEMA_SIZE:
 		return "a size (\"512MiB\", \"1GiB\", or octets as a number)";
 	default:
@@ -191,6 +193,45 @@ static bool check_quantity(struct config_check *c,
 	}
 	out->n = (int64_t)n;
 	return true;
+}
+
+/* "200-299": two numbers of three digits, in order; 0: it is none. */
+static int64_t span_read(struct slice text)
+{
+	int64_t ends[2] = { 0, 0 };
+
+	if (text.n != 7 || text.p[3] != '-')
+		return 0;
+	for (size_t i = 0; i < text.n; i++) {
+		if (i == 3)
+			continue;
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return 0;
+		ends[i / 4] = 10 * ends[i / 4] + (text.p[i] - '0');
+	}
+	return ends[0] <= ends[1] ? ends[0] | ends[1] << 16 : 0;
+}
+
+/* Its lower end is in the lower 16 bits of out->n. */
+static bool check_span(struct config_check *c, const struct schema_item *item,
+		       uint32_t node, struct json_object *value,
+		       struct config_value *out)
+{
+	if (c->json->nodes[node].kind == JSONTEXT_INTEGER) {
+		if (!check_integer(c, item, node, value, out))
+			return false;
+		out->n |= out->n << 16;
+		return true;
+	}
+	out->n = span_read(value_text(value));
+	if (out->n == 0) {
+		not_a(c, node, value, type_name(item->type));
+		return false;
+	}
+	if ((out->n & 0xffff) >= item->min && out->n >> 16 <= item->max)
+		return true;
+	out_of_range(c, item, node, value);
+	return false;
 }
 
 static bool check_word(struct config_check *c, const struct schema_item *item,
@@ -463,6 +504,7 @@ static bool kind_fits(enum schema_type type, enum jsontext_kind kind)
 		return kind == JSONTEXT_INTEGER || kind == JSONTEXT_NUMBER;
 	case SCHEMA_DURATION:
 	case SCHEMA_SIZE:
+	case SCHEMA_SPAN:
 		return kind == JSONTEXT_INTEGER || kind == JSONTEXT_STRING;
 	default:
 		return kind == JSONTEXT_STRING;
@@ -492,6 +534,9 @@ void config_value_check(struct config_check *c, const struct schema_item *item,
 	case SCHEMA_DURATION:
 	case SCHEMA_SIZE:
 		out->ok = check_quantity(c, item, node, value, out);
+		return;
+	case SCHEMA_SPAN:
+		out->ok = check_span(c, item, node, value, out);
 		return;
 	default:
 		out->ok = check_string(c, item, node, value_text(value), out);

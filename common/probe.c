@@ -13,6 +13,12 @@ static const char *const texts[PROBE_ERRORS] = {
 	[PROBE_BODY] = "expected text not found",
 	[PROBE_PROTOCOL] = "unexpected protocol",
 	[PROBE_LOCAL] = "trouble of the tester itself",
+	[PROBE_HEADER] = "expected header not found",
+	[PROBE_SIZE] = "unexpected size",
+	[PROBE_HASH] = "unexpected content",
+	[PROBE_PROGRAM] = "the program reports a failure",
+	[PROBE_HELD] = "held down: it failed too often",
+	[PROBE_SLOW] = "slow",
 };
 
 const char *probe_error_text(int64_t error)

@@ -22,6 +22,12 @@ enum probe_error {
 	PROBE_BODY = 8,	       /* the expected text is not in it */
 	PROBE_PROTOCOL = 9,    /* not the protocol expected */
 	PROBE_LOCAL = 10,      /* the tester's own trouble: files, memory */
+	PROBE_HEADER = 11,     /* an expected header is not in it */
+	PROBE_SIZE = 12,       /* not the size expected */
+	PROBE_HASH = 13,       /* not the content expected */
+	PROBE_PROGRAM = 14,    /* the program says so, or cannot say */
+	PROBE_HELD = 15,       /* good again, but it failed too often of late */
+	PROBE_SLOW = 16,       /* up, but slower than "degraded" says */
 	PROBE_ERRORS,
 };
 

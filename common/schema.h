@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCHEMA_KEYS_MAX 24u  /* in one block */
+#define SCHEMA_KEYS_MAX 32u  /* in one block */
 #define SCHEMA_NAME_MAX 255u /* octets of a key in a map, but for names */
 
 enum schema_type {
@@ -37,6 +37,7 @@ enum schema_type {
 	SCHEMA_NUMBER,	 /* min..max, perhaps with a fraction */
 	SCHEMA_DURATION, /* min..max milliseconds, in steps of 'step' */
 	SCHEMA_SIZE,	 /* min..max octets */
+	SCHEMA_SPAN,	 /* a number of min..max, or two: "200-299" */
 };
 
 struct schema_block;
@@ -47,7 +48,8 @@ struct schema_item {
 	enum schema_type named; /* MAP */
 	bool unique;		/* LIST: no element twice */
 	bool tuple;		/* LIST: of item[0], item[1], ... */
-	bool single;		/* LIST of strings: one may stand alone */
+	bool single;		/* LIST of strings, or of spans: one may stand
+				   alone */
 	uint32_t step;		/* DURATION */
 	int64_t min, max;
 	const char *const *words; /* NULL-terminated */
@@ -82,6 +84,8 @@ enum schema_block_id {
 	SCHEMA_TTL,
 	SCHEMA_ONE_SERVICE,
 	SCHEMA_EXPECT,
+	SCHEMA_DAMPING,
+	SCHEMA_QUESTION,
 	SCHEMA_POP,
 	SCHEMA_ONE_SERVER,
 	SCHEMA_HOSTNAME,
@@ -163,9 +167,32 @@ enum {
 	SERVICE_VERIFY,
 	SERVICE_CA_FILE,
 	SERVICE_MAX_AGE,
-	SERVICE_JITTER
+	SERVICE_JITTER,
+	SERVICE_DEGRADED,
+	SERVICE_DAMPING,
+	SERVICE_QUORUM,
+	SERVICE_SOURCE,
+	SERVICE_METHOD,
+	SERVICE_HEADERS,
+	SERVICE_STARTTLS,
+	SERVICE_QUESTION,
+	SERVICE_COMMAND,
+	SERVICE_PERFDATA
 };
-enum { EXPECT_STATUS, EXPECT_BODY };
+enum {
+	EXPECT_STATUS,
+	EXPECT_BODY,
+	EXPECT_REGEX,
+	EXPECT_HEADERS,
+	EXPECT_SIZE_MIN,
+	EXPECT_SIZE_MAX,
+	EXPECT_SHA256,
+	EXPECT_RCODE,
+	EXPECT_ANSWERS,
+	EXPECT_VALID
+};
+enum { DAMPING_HALF_LIFE, DAMPING_SUPPRESS, DAMPING_REUSE, DAMPING_LONGEST };
+enum { QUESTION_NAME, QUESTION_TYPE, QUESTION_TRANSPORT };
 enum { POP_LOCATION, POP_PROBE, POP_SERVERS, POP_NEAR };
 enum {
 	SERVER_ADDRESSES,

@@ -107,6 +107,18 @@ static struct json_object *print_quantity(struct print *p,
 	return made;
 }
 
+static struct json_object *print_span(struct print *p,
+				      const struct schema_item *item)
+{
+	struct json_object *made = json_object_new_object();
+	struct json_object *ways = json_object_new_array();
+
+	push(p, ways, new_range(p, "integer", item->min, item->max));
+	push(p, ways, new_string(p, "^[0-9]{3}-[0-9]{3}$", 7, 7));
+	put(p, made, "anyOf", ways);
+	return made;
+}
+
 static struct json_object *print_word(struct print *p,
 				      const struct schema_item *item)
 {
@@ -280,6 +292,8 @@ static struct json_object *print_item(struct print *p,
 	case SCHEMA_DURATION:
 	case SCHEMA_SIZE:
 		return print_quantity(p, item);
+	case SCHEMA_SPAN:
+		return print_span(p, item);
 	}
 	return NULL;
 }

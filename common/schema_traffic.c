@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "common/schema_int.h"
 
-/* The order of enum config_probe. */
-static const char *const probes[] = { "noload", "tcp", "http", "https", NULL };
+/* The order of enum config_method, without the first. */
+static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "DESCRIBE",
+				       NULL };
 /* The order of enum config_fail. */
 static const char *const fails[] = { "open",   "last",	   "backup",
 				     "nodata", "servfail", NULL };
@@ -26,6 +27,9 @@ static const struct schema_item prefix = ONE(SCHEMA_PREFIX);
 static const struct schema_item country = ONE(SCHEMA_COUNTRY);
 static const struct schema_item continent =
 	WORDS(config_continent_names + CONFIG_AF);
+static const struct schema_item sources = ONE(SCHEMA_ADDRESS);
+static const struct schema_item header = TEXT(3, 1024);
+static const struct schema_item argument = TEXT(0, 1024);
 static const struct schema_item as_number = INTEGER(1, 4294967294);
 static const struct schema_item latency = NUMBER(0, 10000);
 static const struct schema_item weight = INTEGER(0, 10000);
@@ -36,22 +40,10 @@ static const struct schema_item file = { .type = SCHEMA_PATH,
 static const struct schema_item degrees[] = { NUMBER(-90, 90),
 					      NUMBER(-180, 180) };
 
-static const struct schema_key expect_keys[] = {
-	[EXPECT_STATUS] = { .name = "status",
-			    .about = "The status code that a good server "
-				     "answers with; "
-				     "without it, any from 200 to 399",
-			    .is = INTEGER(100, 599) },
-	[EXPECT_BODY] = { .name = "body",
-			  .about = "Text that must be in a good answer",
-			  .is = TEXT(1, 1024) },
-};
-static const struct schema_block expect = { SCHEMA_EXPECT, KEYS(expect_keys) };
-
 static const struct schema_key service_keys[] = {
 	[SERVICE_PROBE] = { .name = "probe",
 			    .about = "How a server is tested",
-			    .is = WORDS(probes),
+			    .is = WORDS(config_probe_names),
 			    .required = true },
 	[SERVICE_PORT] = { .name = "port",
 			   .about = "The port to test; without it, the probe's "
@@ -66,7 +58,7 @@ static const struct schema_key service_keys[] = {
 			   PRESET_S("/") },
 	[SERVICE_EXPECT] = { .name = "expect",
 			     .about = "What a good answer is",
-			     .is = BLOCK(expect) },
+			     .is = BLOCK(schema_expect) },
 	[SERVICE_INTERVAL] = { .name = "interval",
 			       .about = "Time from one test to the next",
 			       .is = DURATION(1000, DAY_MS),
@@ -113,6 +105,57 @@ static const struct schema_key service_keys[] = {
 				      "cent of it",
 			     .is = INTEGER(0, 50),
 			     PRESET(10) },
+	[SERVICE_DEGRADED] = { .name = "degraded",
+			       .about = "An answer that takes longer counts as "
+					"load, not as a failure",
+			       .is = DURATION(1, 60000) },
+	[SERVICE_DAMPING] = { .name = "damping",
+			      .about = "How long a server that keeps failing "
+				       "is held down",
+			      .is = BLOCK(schema_damping) },
+	[SERVICE_QUORUM] = { .name = "quorum",
+			     .about = "How many nodes must agree on whether a "
+				      "server is up",
+			     .is = INTEGER(1, CONFIG_QUORUM_MAX),
+			     PRESET(1) },
+	[SERVICE_SOURCE] = { .name = "source",
+			     .about = "Addresses of this machine to test from, "
+				      "at most one of a family",
+			     .is = { .type = SCHEMA_LIST,
+				     .single = true,
+				     .unique = true,
+				     .item = &sources,
+				     .min = 1,
+				     .max = 2 } },
+	[SERVICE_METHOD] = { .name = "method",
+			     .about = "What is asked; without it, GET, or "
+				      "OPTIONS of \"rtsp\"",
+			     .is = WORDS(methods) },
+	[SERVICE_HEADERS] = { .name = "headers",
+			      .about = "More fields of the request, \"Name: "
+				       "text\"",
+			      .is = SET(header, 1, 16) },
+	[SERVICE_STARTTLS] = { .name = "starttls",
+			       .about = "Whether \"smtp\" and \"ftp\" go on "
+					"with TLS",
+			       .is = ONE(SCHEMA_BOOL),
+			       PRESET(0) },
+	[SERVICE_QUESTION] = { .name = "question",
+			       .about = "What \"dns\" asks",
+			       .is = BLOCK(schema_question) },
+	[SERVICE_COMMAND] = { .name = "command",
+			      .about = "The program that tests, an absolute "
+				       "path, and its arguments; no shell "
+				       "reads them",
+			      .is = { .type = SCHEMA_LIST,
+				      .item = &argument,
+				      .min = 1,
+				      .max = CONFIG_ARGUMENTS_MAX } },
+	[SERVICE_PERFDATA] = { .name = "perfdata",
+			       .about = "The label, in the program's "
+					"performance data, of the metric; "
+					"without it, how long it ran",
+			       .is = TEXT(1, 64) },
 };
 const struct schema_block schema_service = { SCHEMA_ONE_SERVICE,
 					     KEYS(service_keys) };

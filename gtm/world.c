@@ -96,9 +96,10 @@ int world_address_compare(const struct sockaddr_storage *a,
 	return memcmp(octets_a, octets_b, n_a);
 }
 
-struct gtm_cell *world_cell(const struct gtm_world *world, uint32_t server,
-			    const struct sockaddr_storage *address,
-			    uint32_t service)
+/* Its place among the cells, or CONFIG_NONE. */
+static size_t cell_place(const struct gtm_world *world, uint32_t server,
+			 const struct sockaddr_storage *address,
+			 uint32_t service)
 {
 	size_t from = world->first[server];
 	size_t to = world->first[server + 1];
@@ -112,13 +113,36 @@ struct gtm_cell *world_cell(const struct gtm_world *world, uint32_t server,
 		if (rc == 0)
 			rc = (service > its) - (service < its);
 		if (rc == 0)
-			return world->cells[i];
+			return i;
 		if (rc < 0)
 			to = i;
 		else
 			from = i + 1;
 	}
-	return NULL;
+	return CONFIG_NONE;
+}
+
+struct gtm_cell *world_cell(const struct gtm_world *world, uint32_t server,
+			    const struct sockaddr_storage *address,
+			    uint32_t service)
+{
+	size_t i = cell_place(world, server, address, service);
+
+	return i != CONFIG_NONE ? world->cells[i] : NULL;
+}
+
+static size_t place_of(const struct gtm_world *world, struct slice server,
+		       const struct sockaddr_storage *address,
+		       struct slice service)
+{
+	uint32_t i = gtm_world_server(world, server);
+	uint32_t k = world_service(world, service);
+
+	if (i == CONFIG_NONE || k == CONFIG_NONE)
+		return CONFIG_NONE;
+	if (address->ss_family != AF_INET && address->ss_family != AF_INET6)
+		return CONFIG_NONE;
+	return cell_place(world, i, address, k);
 }
 
 struct gtm_cell *gtm_world_cell(const struct gtm_world *world,
@@ -126,14 +150,9 @@ struct gtm_cell *gtm_world_cell(const struct gtm_world *world,
 				const struct sockaddr_storage *address,
 				struct slice service)
 {
-	uint32_t i = gtm_world_server(world, server);
-	uint32_t k = world_service(world, service);
+	size_t i = place_of(world, server, address, service);
 
-	if (i == CONFIG_NONE || k == CONFIG_NONE)
-		return NULL;
-	if (address->ss_family != AF_INET && address->ss_family != AF_INET6)
-		return NULL;
-	return world_cell(world, i, address, k);
+	return i != CONFIG_NONE ? world->cells[i] : NULL;
 }
 
 /* -- the feed -------------------------------------------------------------- */
@@ -292,31 +311,60 @@ enum gtm_row_fate gtm_world_feed_pop(struct gtm_world *world, struct slice pop,
 			 value * 100.0, age_ms, now_ms);
 }
 
+/*
+ * Turns a node's row into what the nodes agree on.  GTM_ROW_OK: '*value' is
+ * that, or, if its state is GTM_NEVER, they do not.
+ */
+static enum gtm_row_fate vote(const struct gtm_about *about,
+			      const struct gtm_row *row, enum gtm_state now,
+			      uint64_t now_ms, struct gtm_vote *value)
+{
+	uint64_t max_age_ms = about->service->max_age_ms;
+
+	value->node = gtm_votes_node(row->node.p, row->node.n);
+	if (!gtm_votes_take(about->votes, value))
+		return GTM_ROW_OLD;
+	if (!gtm_votes_count(about->votes, about->service->quorum, now,
+			     now_ms > max_age_ms ? now_ms - max_age_ms : 1,
+			     value))
+		value->state = GTM_NEVER;
+	return GTM_ROW_OK;
+}
+
 enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 				 const struct gtm_row *row, uint64_t now_ms,
 				 bool *changed)
 {
-	struct gtm_cell *cell =
-		gtm_world_cell(world, row->server, &row->address, row->service);
+	size_t at = place_of(world, row->server, &row->address, row->service);
 	uint64_t when_ms;
 
 	if (changed != NULL)
 		*changed = false;
-	if (cell == NULL)
+	if (at == CONFIG_NONE)
 		return GTM_ROW_UNKNOWN;
 	if (!value_good(row))
 		return GTM_ROW_VALUE;
 	enum gtm_row_fate fate = when_of(row->age_ms, now_ms, &when_ms);
 	if (fate != GTM_ROW_OK)
 		return fate;
-	enum gtm_state before = gtm_slot_glance(&cell->slot).state;
-	if (!gtm_slot_put(&cell->slot, row->state,
-			  (uint32_t)(row->metric + 0.5), (uint16_t)row->error,
-			  when_ms))
-		return GTM_ROW_OLD;
+	struct gtm_slot *slot = &world->cells[at]->slot;
+	enum gtm_state before = gtm_slot_glance(slot).state;
+	bool voted = world->about[at].votes != NULL;
+	struct gtm_vote value = { .when_ms = when_ms,
+				  .metric = (uint32_t)(row->metric + 0.5),
+				  .error = (uint16_t)row->error,
+				  .state = (uint8_t)row->state };
+	if (voted)
+		fate = vote(&world->about[at], row, before, now_ms, &value);
+	if (fate != GTM_ROW_OK || value.state == GTM_NEVER)
+		return fate;
+	if (!gtm_slot_put(slot, (enum gtm_state)value.state, value.metric,
+			  value.error, value.when_ms))
+		return voted ? GTM_ROW_OK : GTM_ROW_OLD;
 	if (changed != NULL)
-		*changed = before != row->state;
-	server_told(world, gtm_world_server(world, row->server), row->state);
+		*changed = before != (enum gtm_state)value.state;
+	server_told(world, world->about[at].server,
+		    (enum gtm_state)value.state);
 	return GTM_ROW_OK;
 }
 
@@ -370,6 +418,7 @@ void gtm_world_free(struct gtm_world *world)
 	free(world->hosts);
 	free(world->cells);
 	free(world->about);
+	free(world->votes);
 	free(world->first);
 	free(world->admins);
 	free(world);

@@ -23,6 +23,7 @@
 #include "gtm/clients.h"
 #include "gtm/groups.h"
 #include "gtm/table.h"
+#include "gtm/votes.h"
 
 /*
  * What is kept of a server.  'drained_until_ms' is 0 (it serves), UINT64_MAX
@@ -79,7 +80,8 @@ struct gtm_cell {
 /* What a cell is in one world. */
 struct gtm_about {
 	const struct config_service *service;
-	uint32_t server; /* index into the configuration's */
+	uint32_t server;	 /* index into the configuration's */
+	struct gtm_votes *votes; /* NULL: its quorum is 1 */
 };
 
 /* How often an address was given out for a hostname. */
@@ -162,6 +164,8 @@ struct gtm_world {
 	size_t n_hosts;
 	struct gtm_host *hosts; /* as config->hostnames */
 	size_t n_cells;
+	struct gtm_votes *votes;   /* of the cells whose quorum is more than 1;
+				      a new world hears all votes anew */
 	struct gtm_cell **cells;   /* sorted: server, address, service */
 	struct gtm_about *about;   /* as cells */
 	uint32_t *first;	   /* cell of each server, and the end */
@@ -193,7 +197,8 @@ struct gtm_row {
 	enum gtm_state state;		 /* GTM_UP, GTM_DOWN */
 	double metric;
 	int64_t error;
-	double age_ms; /* now - when it was measured, by the wall clock */
+	double age_ms;	   /* now - when it was measured, by the wall clock */
+	struct slice node; /* who measured it; p NULL: nobody in particular */
 };
 
 /* What became of a row; GTM_ROW_OK is taken. */
@@ -212,7 +217,8 @@ extern const char *const gtm_row_fate_names[GTM_ROW_FATES];
 
 /*
  * Takes a row at the time 'now_ms' (the slots' clock).  '*changed' (NULL is
- * fine) says whether the state of the slot is another than before.
+ * fine) says whether the state of the slot is another than before.  With a
+ * quorum, a row is a vote, and the slot follows what enough fresh ones say.
  */
 enum gtm_row_fate gtm_world_feed(struct gtm_world *world,
 				 const struct gtm_row *row, uint64_t now_ms,

@@ -66,6 +66,7 @@ static bool test_read(struct json_object *row, double wall_s,
 		out->state = GTM_DOWN;
 	else
 		return false;
+	out->node = (struct slice){ NULL, 0 }; /* the batch has it */
 	out->metric = number_at(row, ROW_METRIC);
 	out->error = json_object_get_int64(error);
 	out->age_ms = (wall_s - number_at(row, ROW_TIME)) * 1000;

@@ -154,10 +154,18 @@ static enum gtm_row_fate feed_test(struct engine *e, const struct gtm_row *row,
 
 	if (!*changed)
 		return fate;
-	tell_change(e, row);
+	/* With a quorum, it may be what others have said before. */
+	const struct gtm_cell *cell =
+		gtm_world_cell(world, row->server, &row->address, row->service);
+	struct gtm_row told = *row;
+	struct gtm_value value;
+	gtm_slot_read(&cell->slot, &value);
+	told.state = value.state;
+	told.error = value.error;
+	tell_change(e, &told);
 	const struct config_server *server =
 		&world->config->servers[gtm_world_server(world, row->server)];
-	if (row->state == GTM_DOWN && server->failback_manual)
+	if (told.state == GTM_DOWN && server->failback_manual)
 		traffic_failed(e, server->id);
 	return fate;
 }
@@ -187,7 +195,7 @@ static enum gtm_row_fate feed_row(struct engine *e, const struct row *row,
 }
 
 static void feed_rows(struct engine *e, struct json_object *rows,
-		      uint64_t *fates, uint64_t *malformed)
+		      const char *node, uint64_t *fates, uint64_t *malformed)
 {
 	uint64_t now_ms = clock_now_ms();
 	double wall_s = wall_now_s();
@@ -202,6 +210,8 @@ static void feed_rows(struct engine *e, struct json_object *rows,
 			(*malformed)++;
 			continue;
 		}
+		if (row.kind == ROW_TEST && node != NULL)
+			row.test.node = slice_of(node);
 		fates[feed_row(e, &row, now_ms, &changed)]++;
 		any = any || changed;
 	}
@@ -223,7 +233,7 @@ static void do_metrics(struct engine *e, struct control_client *client,
 		control_reply_error(client, "want \"rows\", an array");
 		return;
 	}
-	feed_rows(e, rows, fates, &malformed);
+	feed_rows(e, rows, node, fates, &malformed);
 	feed->batches++;
 	feed->rows += json_object_array_length(rows);
 	feed->malformed += malformed;
@@ -237,8 +247,6 @@ static void do_metrics(struct engine *e, struct control_client *client,
 
 /* -- tests -------------------------------------------------------------------
  */
-
-static const char *const probe_names[] = { "noload", "tcp", "http", "https" };
 
 static void add_value(struct json_object *o, const struct gtm_value *v,
 		      const struct config_service *service, uint64_t now_ms)
@@ -268,7 +276,7 @@ static struct json_object *probe_json(const struct gtm_world *world, size_t i,
 	add_text(o, "pop", world->config->pops[server->pop].id);
 	add_text(o, "address", address_text(&cell->address, address));
 	add_text(o, "service", about->service->id);
-	add_text(o, "probe", probe_names[about->service->probe]);
+	add_text(o, "probe", config_probe_names[about->service->probe]);
 	add_value(o, &v, about->service, now_ms);
 	if (v.since_ms != 0)
 		add_seconds(o, "since_s", age_ms(v.since_ms, now_ms));

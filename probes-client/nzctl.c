@@ -13,6 +13,7 @@
 #include "common/units.h"
 #include "probes-client/listing.h"
 #include "probes-client/local.h"
+#include "probes-client/nzctl_probe.h"
 #include "probes-client/remote.h"
 #include "probes-client/replay.h"
 #include "probes-client/then.h"
@@ -231,6 +232,16 @@ static const struct command commands[] = {
 	  "result, how long it has been in that state, metric, who reports,\n"
 	  "and what went wrong; then what the side-car has sent.\n",
 	  remote_probes, 0, 0, 1 },
+	{ "probe", "probe run SERVICE SERVER [--config FILE]",
+	  "test a server once, now",
+	  "Does what the side-car does for SERVICE at each address of SERVER,\n"
+	  "and says what came of it and, from the beginning of the test, when\n"
+	  "it was connected, had done the TLS handshake, had the first octet\n"
+	  "of the answer, and was done.  FILE is the configuration\n"
+	  "(default: /etc/bind/nearzone.json).  Needs neither a running "
+	  "plugin\n"
+	  "nor the side-car.  Exits 1 if a test fails.\n",
+	  nzctl_probe, TAKES_CONFIG, 3, 3 },
 	{ "check", "check FILE...", "check configuration files",
 	  "Runs the plugin's own checker; needs no running plugin.  Errors go\n"
 	  "to the standard error, 'FILE: ok' to the standard output.  Exits 1\n"
@@ -282,9 +293,9 @@ static void help_all(void)
 	     "Exit status:\n"
 	     "  0  done\n"
 	     "  1  the command was refused, a file has errors, a lookup found\n"
-	     "     nothing, an explained answer has no address, or one that "
-	     "was\n"
-	     "     to be had in memory could not be had\n"
+	     "     nothing, an explained answer has no address, one that was "
+	     "to\n"
+	     "     be had in memory could not be had, or a test failed\n"
 	     "  2  wrong usage\n"
 	     "  3  the plugin cannot be talked to, or the output cannot be\n"
 	     "     written");

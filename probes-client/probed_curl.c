@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_curl.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "probes-client/probed.h"
+#include "probes-client/probed_trust.h"
 
 #define HEADERS_MAX	65536u /* octets of all headers of an answer */
 #define URL_MAX		1400   /* a host name as text, and a little more */
@@ -15,13 +20,6 @@
 
 /* -- what comes back ------------------------------------------------------ */
 
-static bool status_good(const struct probed_curl *curl, long status)
-{
-	if (curl->status != 0)
-		return status == curl->status;
-	return status >= 200 && status <= 399;
-}
-
 static long status_of(const struct probed_curl *curl)
 {
 	long status = 0;
@@ -30,13 +28,27 @@ static long status_of(const struct probed_curl *curl)
 	return status;
 }
 
+/* While the connection is there: when the certificate ends. */
+static void certificate_look(struct probed_curl *curl)
+{
+	struct curl_tlssessioninfo *info = NULL;
+
+	if (curl_easy_getinfo(curl->easy, CURLINFO_TLS_SSL_PTR, &info) ==
+		    CURLE_OK &&
+	    info != NULL && info->backend == CURLSSLBACKEND_OPENSSL &&
+	    info->internals != NULL)
+		curl->test->expires_s = probed_trust_expires(info->internals);
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct probed_curl *curl = arg;
 
-	(void)p;
 	(void)size; /* is 1 */
+	if (curl->n_headers == 0)
+		certificate_look(curl);
 	curl->n_headers += n;
+	probed_check_header(&curl->check, (struct slice){ p, n });
 	if (curl->n_headers <= HEADERS_MAX)
 		return n;
 	curl->flood = true;
@@ -49,8 +61,9 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	struct probed_curl *curl = arg;
 
 	(void)size;
-	curl->enough = !status_good(curl, status_of(curl)) ||
-		       !probed_body_feed(&curl->body, (struct slice){ p, n });
+	curl->enough =
+		!probed_check_status(curl->check.expect, status_of(curl)) ||
+		!probed_check_feed(&curl->check, (struct slice){ p, n });
 	return curl->enough ? 0 : n;
 }
 
@@ -86,7 +99,7 @@ static void literal_print(const struct probed_task *task, char *out,
 static int set_where(struct probed_curl *curl, const struct probed_task *task)
 {
 	const struct config_service *service = task->service;
-	bool tls = service->probe == CONFIG_HTTPS;
+	bool tls = service->probe != CONFIG_HTTP;
 	char literal[PROBED_ADDRESS_MAX + 2], url[URL_MAX], target[TARGET_MAX];
 	char route[sizeof(literal) + 16];
 
@@ -138,6 +151,68 @@ static int set_trust(struct probed_curl *curl,
 	return 0;
 }
 
+/* No program that is run meanwhile keeps a connection open. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose,
+			     struct curl_sockaddr *to)
+{
+	(void)arg;
+	(void)purpose;
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static int set_method(struct probed_curl *curl,
+		      const struct config_service *service)
+{
+	CURL *easy = curl->easy;
+
+	if (service->method == CONFIG_HEAD)
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	if (service->method == CONFIG_OPTIONS)
+		return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+					"OPTIONS") == CURLE_OK
+			       ? 0
+			       : -ENOMEM;
+	return 0;
+}
+
+static int set_source(struct probed_curl *curl, const struct probed_task *task)
+{
+	struct sockaddr_storage from;
+	char text[PROBED_ADDRESS_MAX], interface[PROBED_ADDRESS_MAX + 8];
+
+	if (!probed_test_from(task, &from))
+		return 0;
+	const void *octets =
+		from.ss_family == AF_INET
+			? (const void *)&((struct sockaddr_in *)(void *)&from)
+				  ->sin_addr
+			: (const void *)&((struct sockaddr_in6 *)(void *)&from)
+				  ->sin6_addr;
+	inet_ntop(from.ss_family, octets, text, sizeof(text));
+	snprintf(interface, sizeof(interface), "host!%s", text);
+	return curl_easy_setopt(curl->easy, CURLOPT_INTERFACE, interface) ==
+			       CURLE_OK
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int set_headers(struct probed_curl *curl,
+		       const struct config_service *service)
+{
+	const char *line = curl->http2 ? NULL : "Connection: close";
+
+	for (size_t i = 0; i <= service->n_headers; i++) {
+		struct curl_slist *more = curl->headers;
+		if (line != NULL)
+			more = curl_slist_append(curl->headers, line);
+		if (line != NULL && more == NULL)
+			return -ENOMEM;
+		curl->headers = more;
+		line = i < service->n_headers ? service->headers[i] : NULL;
+	}
+	return 0;
+}
+
 /* Nothing from the environment, nothing from earlier tests. */
 static void set_manners(struct probed_curl *curl)
 {
@@ -151,7 +226,9 @@ static void set_manners(struct probed_curl *curl)
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-			 (long)CURL_HTTP_VERSION_1_1);
+			 curl->http2 ? (long)CURL_HTTP_VERSION_2TLS
+				     : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, curl->headers);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT,
 			 "nearzone-probed/" PROBED_VERSION);
@@ -164,17 +241,20 @@ static void set_manners(struct probed_curl *curl)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, curl);
 }
 
-int probed_curl_init(struct probed_curl *curl, const struct probed_task *task)
+int probed_curl_init(struct probed_curl *curl, const struct probed_task *task,
+		     struct probed_test *test)
 {
 	const struct config_service *service = task->service;
 
-	*curl = (struct probed_curl){ .status = service->status,
+	*curl = (struct probed_curl){ .test = test,
+				      .http2 = service->probe == CONFIG_HTTP2,
 				      .limit_ms = service->timeout_ms };
-	probed_body_init(&curl->body, service->body);
+	if (probed_check_init(&curl->check, &service->expect) != 0)
+		return -ENOMEM;
 	curl->easy = curl_easy_init();
-	curl->headers = curl_slist_append(NULL, "Connection: close");
-	if (curl->easy == NULL || curl->headers == NULL ||
-	    set_where(curl, task) != 0 || set_trust(curl, service) != 0) {
+	if (curl->easy == NULL || set_headers(curl, service) != 0 ||
+	    set_where(curl, task) != 0 || set_trust(curl, service) != 0 ||
+	    set_method(curl, service) != 0 || set_source(curl, task) != 0) {
 		probed_curl_fini(curl);
 		return -ENOMEM;
 	}
@@ -187,6 +267,7 @@ void probed_curl_fini(struct probed_curl *curl)
 	curl_easy_cleanup(curl->easy); /* NULL is fine, here and below */
 	curl_slist_free_all(curl->headers);
 	curl_slist_free_all(curl->connect_to);
+	probed_check_fini(&curl->check);
 	curl->easy = NULL;
 	curl->headers = NULL;
 	curl->connect_to = NULL;
@@ -195,24 +276,60 @@ void probed_curl_fini(struct probed_curl *curl)
 /* -- judging ----------------------------------------------------------------
  */
 
-static enum probe_error answer_judge(const struct probed_curl *curl,
-				     char *detail, size_t size)
+/* Good for as long as is wanted? */
+static enum probe_error certificate_judge(const struct probed_curl *curl,
+					  char *detail, size_t size)
 {
-	long status = status_of(curl);
+	const struct config_expect *expect = curl->check.expect;
+	int64_t left_s = curl->test->expires_s - (int64_t)time(NULL);
+	char left[32], want[32];
 
-	if (!status_good(curl, status)) {
-		if (curl->status != 0)
-			snprintf(detail, size, "%ld, want %u", status,
-				 curl->status);
-		else
-			snprintf(detail, size, "%ld, want 200 to 399", status);
+	if (expect->valid_s == 0 || left_s >= (int64_t)expect->valid_s)
+		return PROBE_OK;
+	probed_span_print(left_s > 0 ? (uint64_t)left_s * 1000 : 0, left,
+			  sizeof(left));
+	probed_span_print((uint64_t)expect->valid_s * 1000, want, sizeof(want));
+	snprintf(detail, size, "it ends in %s, want %s", left, want);
+	return PROBE_CERTIFICATE;
+}
+
+static enum probe_error answer_judge(struct probed_curl *curl, char *detail,
+				     size_t size)
+{
+	long status = status_of(curl), version = 0;
+
+	curl_easy_getinfo(curl->easy, CURLINFO_HTTP_VERSION, &version);
+	if (curl->http2 && version != CURL_HTTP_VERSION_2_0) {
+		snprintf(detail, size, "HTTP/1, want HTTP/2");
+		return PROBE_PROTOCOL;
+	}
+	if (!probed_check_status(curl->check.expect, status)) {
+		probed_check_status_print(curl->check.expect, status, detail,
+					  size);
 		return PROBE_STATUS;
 	}
-	if (curl->body.n_text > 0 && !curl->body.found) {
-		snprintf(detail, size, "in %zu octets", curl->body.seen);
-		return PROBE_BODY;
+	enum probe_error error = certificate_judge(curl, detail, size);
+	return error != PROBE_OK
+		       ? error
+		       : probed_check_judge(&curl->check, detail, size);
+}
+
+/* Marks how far it came, and when. */
+static void times_take(struct probed_curl *curl)
+{
+	static const CURLINFO infos[] = { CURLINFO_CONNECT_TIME_T,
+					  CURLINFO_APPCONNECT_TIME_T,
+					  CURLINFO_STARTTRANSFER_TIME_T };
+	struct probed_times *times = &curl->test->times;
+	uint32_t *marks[] = { &times->connect_us, &times->tls_us,
+			      &times->first_us };
+
+	for (size_t i = 0; i < 3; i++) {
+		curl_off_t us = 0;
+		if (curl_easy_getinfo(curl->easy, infos[i], &us) == CURLE_OK &&
+		    us > 0 && us < UINT32_MAX)
+			*marks[i] = (uint32_t)us;
 	}
-	return PROBE_OK;
 }
 
 static enum probe_error connect_judge(const struct probed_curl *curl)
@@ -248,6 +365,8 @@ static enum probe_error code_judge(const struct probed_curl *curl,
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
 		return PROBE_PROTOCOL;
 	default:
 		return PROBE_LOCAL;
@@ -267,11 +386,13 @@ static void words_print(const struct probed_curl *curl, CURLcode code,
 						: curl_easy_strerror(code));
 }
 
-enum probe_error probed_curl_judge(const struct probed_curl *curl,
-				   CURLcode code, char *detail, size_t size)
+enum probe_error probed_curl_judge(struct probed_curl *curl, CURLcode code,
+				   char *detail, size_t size)
 {
 	detail[0] = '\0';
-	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && curl->enough))
+	times_take(curl);
+	/* Whatever libcurl calls it that we have broken off. */
+	if (code == CURLE_OK || curl->enough)
 		return answer_judge(curl, detail, size);
 
 	enum probe_error error = code_judge(curl, code);

@@ -8,29 +8,31 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "probes-client/probed_body.h"
+#include "probes-client/probed_check.h"
 #include "probes-client/probed_test.h"
 
 struct probed_curl {
 	CURL *easy; /* NULL: none */
 	struct curl_slist *headers, *connect_to;
-	uint16_t status;   /* wanted; 0: any 200..399 */
-	bool enough;	   /* stopped by us: we know what we wanted to */
-	bool flood;	   /* stopped by us: headers without end */
-	size_t n_headers;  /* octets */
-	uint32_t limit_ms; /* of the whole test */
-	struct probed_body body;
+	struct probed_test *test; /* whose times are marked */
+	bool http2;		  /* nothing else is good */
+	bool enough;		  /* stopped by us: we know what we wanted to */
+	bool flood;		  /* stopped by us: headers without end */
+	size_t n_headers;	  /* octets */
+	uint32_t limit_ms;	  /* of the whole test */
+	struct probed_check check;
 	char error[CURL_ERROR_SIZE];
 };
 
 /* Returns 0; or -ENOMEM, and there is nothing to release. */
-int probed_curl_init(struct probed_curl *curl, const struct probed_task *task);
+int probed_curl_init(struct probed_curl *curl, const struct probed_task *task,
+		     struct probed_test *test);
 void probed_curl_fini(struct probed_curl *curl); /* twice is fine */
 
 /* What it means that libcurl has ended with 'code'; 'detail' (size > 0) says
  * more, or is "". */
-enum probe_error probed_curl_judge(const struct probed_curl *curl,
-				   CURLcode code, char *detail, size_t size);
+enum probe_error probed_curl_judge(struct probed_curl *curl, CURLcode code,
+				   char *detail, size_t size);
 
 /* What it is doing: "connecting, 2s", into 'out' (size > 0). */
 void probed_curl_phase(const struct probed_curl *curl, char *out, size_t size);

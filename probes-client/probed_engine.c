@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 
-#include "probes-client/probed_http.h"
+#include "probes-client/probed_kind.h"
+#include "probes-client/probed_random.h"
 #include "probes-client/probed_sched.h"
-#include "probes-client/probed_tcp.h"
+#include "probes-client/probed_test.h"
 
 #define FILES_OWN 160u /* descriptors that are not for tests */
 #define TESTS_FEW 16u  /* at one time, where there are hardly more */
@@ -18,7 +18,7 @@
 struct probed_engine {
 	uv_loop_t *loop;
 	uv_timer_t timer;
-	struct probed_http *http;
+	struct probed_kinds *kinds;
 	struct probed_table *table;
 	struct probed_sched sched;
 	struct probed_list line; /* due, but too many tests are running */
@@ -117,9 +117,7 @@ static int start(struct probed_engine *engine, struct probed_target *target)
 		.arg = target,
 	};
 
-	if (target->service->probe == CONFIG_TCP_CONNECT)
-		return probed_tcp_start(engine->loop, &task, &target->test);
-	return probed_http_start(engine->http, &task, &target->test);
+	return probed_kinds_start(engine->kinds, &task, &target->test);
 }
 
 /* The next test is due so long after this one was due, not after its end. */
@@ -237,7 +235,7 @@ int probed_engine_use(struct probed_engine *engine, struct probed_table *table)
 		probed_table_adopt(table, old);
 	engine->table = table;
 	table_drop(engine, old);
-	probed_http_forget(engine->http);
+	probed_kinds_forget(engine->kinds);
 	for (size_t i = 0; i < table->n; i++)
 		target_enter(engine, table->targets[i], i, now);
 	engine->n_untested = probed_table_count(table, PROBED_UNTESTED);
@@ -275,16 +273,6 @@ probed_engine_stats(const struct probed_engine *engine)
 
 /* -- life ------------------------------------------------------------------ */
 
-static uint64_t seed(void)
-{
-	uint64_t bits;
-
-	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) !=
-	    (ssize_t)sizeof(bits))
-		bits = uv_hrtime();
-	return bits;
-}
-
 int probed_engine_new(uv_loop_t *loop, size_t tests_max,
 		      const struct probed_watcher *watcher,
 		      struct probed_engine **enginep)
@@ -293,7 +281,7 @@ int probed_engine_new(uv_loop_t *loop, size_t tests_max,
 	if (engine == NULL)
 		return -ENOMEM;
 
-	int rc = probed_http_new(loop, &engine->http);
+	int rc = probed_kinds_new(loop, &engine->kinds);
 	if (rc != 0) {
 		free(engine);
 		return rc;
@@ -301,7 +289,7 @@ int probed_engine_new(uv_loop_t *loop, size_t tests_max,
 	engine->loop = loop;
 	engine->tests_max = tests_max;
 	engine->watcher = *watcher;
-	engine->rnd = seed();
+	engine->rnd = probed_random();
 	probed_list_init(&engine->line);
 	uv_timer_init(loop, &engine->timer);
 	engine->timer.data = engine;
@@ -323,7 +311,7 @@ void probed_engine_close(struct probed_engine *engine)
 		return;
 	table_drop(engine, engine->table);
 	engine->table = NULL;
-	probed_http_close(engine->http);
+	probed_kinds_close(engine->kinds);
 	uv_close((uv_handle_t *)&engine->timer, engine_free);
 }
 

@@ -275,7 +275,7 @@ int probed_http_start(struct probed_http *http, const struct probed_task *task,
 	probed_test_begin(&t->test, http->loop, task,
 			  task->service->timeout_ms + LATER_MS);
 	*testp = &t->test;
-	if (probed_curl_init(&t->curl, task) != 0) {
+	if (probed_curl_init(&t->curl, task, &t->test) != 0) {
 		probed_test_end_soon(&t->test, PROBE_LOCAL, "no memory");
 		return 0;
 	}

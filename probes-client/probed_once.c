@@ -107,20 +107,15 @@ static enum probed_exit load(const struct probed_options *options,
 
 static struct json_object *check_row(const struct probed_target *target)
 {
-	static const char *const probes[] = {
-		[CONFIG_TCP_CONNECT] = "tcp",
-		[CONFIG_HTTP] = "http",
-		[CONFIG_HTTPS] = "https",
-	};
 	const struct config_service *service = target->service;
 	struct json_object *row = row_new(target);
 	char interval[UNITS_TEXT_MAX];
 
 	units_duration_print(service->interval_ms, interval);
-	put_text(row, "probe", probes[service->probe]);
+	put_text(row, "probe", config_probe_names[service->probe]);
 	json_object_object_add(row, "port", json_object_new_int(service->port));
 	put_text(row, "interval", interval);
-	if (service->probe == CONFIG_TCP_CONNECT)
+	if (service->probe < CONFIG_HTTP || service->probe > CONFIG_HTTP2)
 		return row;
 	put_text(row, "host",
 		 service->host != NULL ? service->host : target->address_text);
@@ -181,6 +176,8 @@ static void on_result(void *arg, struct probed_target *target,
 	if (result->error == PROBE_OK)
 		metric = json_object_new_int64(result->metric_ms);
 	json_object_object_add(row, "metric", metric);
+	if (result->degraded)
+		json_object_object_add(row, "slow", json_object_new_boolean(1));
 	if (result->error != PROBE_OK) {
 		probed_cause_print(result, cause, sizeof(cause));
 		put_text(row, "error", cause);

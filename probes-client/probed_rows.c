@@ -65,13 +65,13 @@ static size_t row_print(const struct probed_target *target, char *out)
 	uint64_t ms =
 		target->measured_ms > 0 ? (uint64_t)target->measured_ms : 0;
 
-	return (size_t)snprintf(out, PROBED_ROW_MAX,
-				"[\"%s\",\"%s\",\"%s\",%" PRIu64 ".%03" PRIu64
-				",\"%s\",%" PRIu32 ",%d]",
-				target->server, target->address_text,
-				target->service->id, ms / 1000, ms % 1000,
-				probed_state_text(target->state),
-				target->metric_ms, (int)target->error);
+	return (size_t)snprintf(
+		out, PROBED_ROW_MAX,
+		"[\"%s\",\"%s\",\"%s\",%" PRIu64 ".%03" PRIu64
+		",\"%s\",%" PRIu32 ",%d]",
+		target->server, target->address_text, target->service->id,
+		ms / 1000, ms % 1000, probed_state_text(target->state),
+		target->metric_ms, (int)probed_target_error(target));
 }
 
 size_t probed_rows_line(struct probed_rows *rows, const char *node, size_t max,

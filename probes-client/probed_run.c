@@ -116,7 +116,7 @@ static void count(struct run *run, const struct probed_target *target,
 {
 	bool up = target->state == PROBED_UP;
 
-	if (change == PROBED_SAME)
+	if (change == PROBED_SAME || change == PROBED_HELD)
 		return;
 	if (change == PROBED_CHANGED && up)
 		run->n_down--;

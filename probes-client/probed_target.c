@@ -2,6 +2,7 @@
 #include "probes-client/probed_target.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,33 +18,69 @@ int probed_target_compare(const struct probed_target *a,
 	return order;
 }
 
-static bool text_same(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
 bool probed_target_same(const struct probed_target *a,
 			const struct probed_target *b)
 {
-	const struct config_service *s = a->service, *t = b->service;
+	return probed_target_compare(a, b) == 0 &&
+	       config_service_same(a->service, b->service);
+}
 
-	return probed_target_compare(a, b) == 0 && s->probe == t->probe &&
-	       s->port == t->port && s->status == t->status &&
-	       s->verify == t->verify && text_same(s->path, t->path) &&
-	       text_same(s->host, t->host) && text_same(s->body, t->body) &&
-	       text_same(s->ca_file, t->ca_file);
+/* -- flap damping (RFC 2439) ----------------------------------------------- */
+
+static void penalty_age(struct probed_target *target, uint64_t now_ms)
+{
+	const struct config_damping *damping = &target->service->damping;
+	double passed_ms = (double)(now_ms - target->penalty_ms);
+
+	if (damping->half_life_ms > 0)
+		target->penalty *= exp2(-passed_ms / damping->half_life_ms);
+	target->penalty_ms = now_ms;
+}
+
+/* One more failure; no more than can be forgotten in the longest time. */
+static void penalty_add(struct probed_target *target, uint64_t now_ms)
+{
+	const struct config_damping *damping = &target->service->damping;
+
+	if (damping->half_life_ms == 0)
+		return;
+	double most = damping->reuse *
+		      exp2((double)damping->longest_ms / damping->half_life_ms);
+	if (most < damping->suppress || damping->reuse <= 0)
+		most = damping->suppress;
+	penalty_age(target, now_ms);
+	target->penalty += 1;
+	if (target->penalty > most)
+		target->penalty = most;
+	if (target->suppressed || target->penalty < damping->suppress)
+		return;
+	target->suppressed = true;
+	target->suppressed_ms = now_ms;
+}
+
+/* Whether it, good again, is still to be held down. */
+static bool held(struct probed_target *target, uint64_t now_ms)
+{
+	const struct config_damping *damping = &target->service->damping;
+
+	if (!target->suppressed)
+		return target->held = false;
+	penalty_age(target, now_ms);
+	if (damping->half_life_ms == 0 || target->penalty < damping->reuse ||
+	    now_ms - target->suppressed_ms >= damping->longest_ms)
+		target->suppressed = false;
+	return target->held = target->suppressed;
 }
 
 /* What 'run' results in a row, all good or all bad, make of a state. */
-static enum probed_state follow(const struct probed_target *target, bool good)
+static enum probed_state follow(struct probed_target *target, bool good,
+				uint64_t now_ms)
 {
 	if (target->state == PROBED_UNTESTED)
 		return good ? PROBED_UP : PROBED_DOWN;
 	if (target->state == PROBED_DOWN && good &&
 	    target->run >= target->service->rise)
-		return PROBED_UP;
+		return held(target, now_ms) ? PROBED_DOWN : PROBED_UP;
 	if (target->state == PROBED_UP && !good &&
 	    target->run >= target->service->fall)
 		return PROBED_DOWN;
@@ -57,6 +94,7 @@ enum probed_change probed_target_take(struct probed_target *target,
 	bool good = result->error == PROBE_OK;
 	bool again = target->n_tests > 0 && good == (target->error == PROBE_OK);
 	enum probed_state before = target->state;
+	bool was_held = target->held;
 
 	target->run = again ? target->run + 1 : 1;
 	target->n_tests++;
@@ -66,15 +104,43 @@ enum probed_change probed_target_take(struct probed_target *target,
 	target->tested_ms = now_ms;
 	if (!good)
 		target->n_failed[result->error]++;
-	target->state = follow(target, good);
+	target->degraded = result->degraded;
+	if (was_held && !good) { /* as if it had been up */
+		penalty_add(target, now_ms);
+		target->held = false;
+	}
+	target->state = follow(target, good, now_ms);
 	if (target->state == before)
-		return PROBED_SAME;
+		return target->held && !was_held ? PROBED_HELD : PROBED_SAME;
+	if (before == PROBED_UP)
+		penalty_add(target, now_ms);
 	target->was_ms = now_ms - target->since_ms;
 	target->since_ms = now_ms;
 	if (before == PROBED_UNTESTED)
 		return PROBED_FIRST;
 	target->n_changes++;
 	return PROBED_CHANGED;
+}
+
+enum probe_error probed_target_error(const struct probed_target *target)
+{
+	if (target->error != PROBE_OK)
+		return target->error;
+	if (target->held)
+		return PROBE_HELD;
+	return target->degraded ? PROBE_SLOW : PROBE_OK;
+}
+
+uint32_t probed_target_metric(const struct config_service *service, uint32_t ms)
+{
+	uint64_t metric = ms;
+
+	if (service->degraded_ms > 0 && ms > service->degraded_ms)
+		metric = service->degraded_ms +
+			 (uint64_t)(ms - service->degraded_ms) *
+				 PROBED_DEGRADED_TIMES;
+	return metric < PROBE_METRIC_FAILED ? (uint32_t)metric
+					    : PROBE_METRIC_FAILED - 1;
 }
 
 const char *probed_state_text(enum probed_state state)
@@ -144,6 +210,13 @@ static void verdict_print(const struct probed_target *target,
 			 good ? "good test" : "failure", plural,
 			 good ? "down" : "up", span);
 		return;
+	case PROBED_HELD:
+		snprintf(out, size,
+			 "held down after %" PRIu64 " good test%s: it failed "
+			 "too often (penalty %.1f, until it is below %.1f)",
+			 target->run, plural, target->penalty,
+			 target->service->damping.reuse);
+		return;
 	default:
 		snprintf(out, size, "still %s, test %" PRIu64,
 			 probed_state_text(target->state), target->n_tests);
@@ -154,12 +227,12 @@ void probed_target_describe(const struct probed_target *target,
 			    const struct probed_result *result,
 			    enum probed_change change, char *out, size_t size)
 {
-	char verdict[128], cause[PROBED_DETAIL_MAX + 64];
+	char verdict[192], cause[PROBED_DETAIL_MAX + 64];
 
 	verdict_print(target, change, verdict, sizeof(verdict));
 	if (result->error == PROBE_OK)
-		snprintf(cause, sizeof(cause), "%" PRIu32 " ms",
-			 result->metric_ms);
+		snprintf(cause, sizeof(cause), "%s%" PRIu32 " ms",
+			 result->degraded ? "slow, " : "", result->metric_ms);
 	else
 		probed_cause_print(result, cause, sizeof(cause));
 	snprintf(out, size, "server '%s' %s service '%s': %s: %s",

@@ -21,10 +21,18 @@
 
 struct probed_test;
 
+/* When a test came how far: microseconds from its start; 0: it did not. */
+struct probed_times {
+	uint32_t connect_us, tls_us, first_us, total_us;
+};
+
 /* What one test has found. */
 struct probed_result {
 	enum probe_error error;
 	uint32_t metric_ms; /* 1..65534; failed: PROBE_METRIC_FAILED */
+	bool degraded;	    /* no failure, but slow, or so a program says */
+	struct probed_times times;
+	int64_t expires_s; /* unix time, of the certificate; 0: none seen */
 	char detail[PROBED_DETAIL_MAX]; /* more about 'error', or "" */
 };
 
@@ -34,6 +42,7 @@ enum probed_change {
 	PROBED_SAME,
 	PROBED_FIRST,	/* it had no state before */
 	PROBED_CHANGED, /* up to down, or down to up */
+	PROBED_HELD,	/* would be up, but is held down from now on */
 };
 
 struct probed_target {
@@ -55,6 +64,12 @@ struct probed_target {
 	uint64_t tested_ms;  /* the same, monotonic */
 	uint64_t since_ms;   /* monotonic: when it came into its state */
 	uint64_t was_ms;     /* how long it had been in the state before */
+	bool degraded;	     /* the newest test: up, but slow */
+	bool held;	     /* good, but down for having failed too often */
+	bool suppressed;     /* its penalty has been too high, and is not yet
+				low enough */
+	double penalty;	     /* as of 'penalty_ms' (monotonic) */
+	uint64_t penalty_ms, suppressed_ms;
 
 	/* Of the schedule (probed_sched, probed_engine). */
 	uint64_t due_ms;	  /* monotonic */
@@ -86,6 +101,20 @@ bool probed_target_same(const struct probed_target *a,
 enum probed_change probed_target_take(struct probed_target *target,
 				      const struct probed_result *result,
 				      uint64_t now_ms, int64_t unix_ms);
+
+/*
+ * What to say of it besides its state: why its newest test failed, or why it
+ * is down, or not as good as it should be, in spite of it.
+ */
+enum probe_error probed_target_error(const struct probed_target *target);
+
+/*
+ * The metric of a test that took 'ms': beyond "degraded" each millisecond
+ * counts PROBED_DEGRADED_TIMES times, so that what is slow looks loaded.
+ */
+#define PROBED_DEGRADED_TIMES 10u
+uint32_t probed_target_metric(const struct config_service *service,
+			      uint32_t ms);
 
 const char *probed_state_text(enum probed_state state);
 

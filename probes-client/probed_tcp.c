@@ -2,7 +2,6 @@
 #include "probes-client/probed_tcp.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,28 +37,9 @@ static void on_connect(uv_connect_t *connect, int rc)
 		return;
 	if (rc != 0)
 		error = probed_connect_error(-rc);
-	probed_test_end(test, error, detail_of(error, rc, text, sizeof(text)));
-}
-
-static void tcp_connect(struct tcp_test *t, const struct probed_task *task)
-{
-	struct sockaddr_storage to = *task->address;
-	char text[PROBED_DETAIL_MAX];
-
-	if (to.ss_family == AF_INET)
-		((struct sockaddr_in *)(void *)&to)->sin_port =
-			htons(task->service->port);
 	else
-		((struct sockaddr_in6 *)(void *)&to)->sin6_port =
-			htons(task->service->port);
-	t->connect.data = &t->test;
-	int rc = uv_tcp_connect(&t->connect, &t->tcp,
-				(const struct sockaddr *)&to, on_connect);
-	if (rc == 0)
-		return;
-	enum probe_error error = probed_connect_error(-rc);
-	probed_test_end_soon(&t->test, error,
-			     detail_of(error, rc, text, sizeof(text)));
+		test->times.connect_us = probed_test_us(test);
+	probed_test_end(test, error, detail_of(error, rc, text, sizeof(text)));
 }
 
 int probed_tcp_start(uv_loop_t *loop, const struct probed_task *task,
@@ -74,7 +54,8 @@ int probed_tcp_start(uv_loop_t *loop, const struct probed_task *task,
 	t->tcp.data = &t->test;
 	uv_tcp_init(loop, &t->tcp);
 	probed_test_opened(&t->test);
-	tcp_connect(t, task);
+	t->connect.data = &t->test;
+	probed_test_connect(&t->test, &t->tcp, &t->connect, task, on_connect);
 	*testp = &t->test;
 	return 0;
 }

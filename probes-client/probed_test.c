@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,13 +41,44 @@ static uint32_t metric_of(const struct probed_test *test)
 					: PROBE_METRIC_FAILED - 1;
 }
 
+uint32_t probed_test_us(const struct probed_test *test)
+{
+	uint64_t us = (uv_hrtime() - test->started_ns) / 1000;
+
+	if (us < 1)
+		return 1;
+	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
 static void result_set(struct probed_result *result, enum probe_error error,
 		       const char *detail)
 {
-	result->error = error;
-	result->metric_ms = PROBE_METRIC_FAILED;
+	*result = (struct probed_result){ .error = error,
+					  .metric_ms = PROBE_METRIC_FAILED };
 	snprintf(result->detail, sizeof(result->detail), "%s",
 		 detail != NULL ? detail : "");
+}
+
+static void result_tell(struct probed_test *test, struct probed_result *result)
+{
+	result->times = test->times;
+	result->times.total_us = probed_test_us(test);
+	result->expires_s = test->expires_s;
+	test_close(test);
+	test->done(test->arg, result);
+}
+
+void probed_test_end_metric(struct probed_test *test, uint32_t metric,
+			    bool degraded, const char *detail)
+{
+	struct probed_result result;
+
+	if (test->over)
+		return;
+	result_set(&result, PROBE_OK, detail);
+	result.metric_ms = metric;
+	result.degraded = degraded;
+	result_tell(test, &result);
 }
 
 void probed_test_end(struct probed_test *test, enum probe_error error,
@@ -57,10 +89,13 @@ void probed_test_end(struct probed_test *test, enum probe_error error,
 	if (test->over)
 		return;
 	result_set(&result, error, detail);
-	if (error == PROBE_OK)
-		result.metric_ms = metric_of(test);
-	test_close(test);
-	test->done(test->arg, &result);
+	if (error == PROBE_OK) {
+		uint32_t ms = metric_of(test);
+		result.metric_ms = probed_target_metric(test->service, ms);
+		result.degraded = test->service->degraded_ms > 0 &&
+				  ms > test->service->degraded_ms;
+	}
+	result_tell(test, &result);
 }
 
 void probed_test_cancel(struct probed_test *test)
@@ -94,11 +129,19 @@ void probed_test_end_soon(struct probed_test *test, enum probe_error error,
 	uv_timer_start(&test->timer, on_early, 0, 0);
 }
 
+void probed_test_again(struct probed_test *test, uint32_t limit_ms)
+{
+	uv_update_time(test->timer.loop);
+	uv_timer_start(&test->timer, on_limit, limit_ms, 0);
+	test->started_ns = uv_hrtime();
+}
+
 void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
 		       const struct probed_task *task, uint32_t limit_ms)
 {
 	test->done = task->done;
 	test->arg = task->arg;
+	test->service = task->service;
 	test->timer.data = test;
 	uv_timer_init(loop, &test->timer);
 	probed_test_opened(test);
@@ -106,6 +149,48 @@ void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
 	uv_update_time(loop);
 	uv_timer_start(&test->timer, on_limit, limit_ms, 0);
 	test->started_ns = uv_hrtime();
+}
+
+void probed_test_to(const struct probed_task *task, struct sockaddr_storage *to)
+{
+	*to = *task->address;
+	if (to->ss_family == AF_INET)
+		((struct sockaddr_in *)(void *)to)->sin_port =
+			htons(task->service->port);
+	else
+		((struct sockaddr_in6 *)(void *)to)->sin6_port =
+			htons(task->service->port);
+}
+
+bool probed_test_from(const struct probed_task *task,
+		      struct sockaddr_storage *from)
+{
+	*from = task->address->ss_family == AF_INET ? task->service->source4
+						    : task->service->source6;
+	return from->ss_family != AF_UNSPEC;
+}
+
+void probed_test_connect(struct probed_test *test, uv_tcp_t *tcp,
+			 uv_connect_t *connect, const struct probed_task *task,
+			 uv_connect_cb on_connect)
+{
+	struct sockaddr_storage to, from;
+	char text[PROBED_DETAIL_MAX];
+	int rc = 0;
+
+	probed_test_to(task, &to);
+	if (probed_test_from(task, &from))
+		rc = uv_tcp_bind(tcp, (const struct sockaddr *)&from, 0);
+	if (rc == 0)
+		rc = uv_tcp_connect(connect, tcp, (const struct sockaddr *)&to,
+				    on_connect);
+	if (rc == 0)
+		return;
+	enum probe_error error = probed_connect_error(-rc);
+	probed_test_end_soon(test, error,
+			     error == PROBE_LOCAL
+				     ? uv_strerror_r(rc, text, sizeof(text))
+				     : NULL);
 }
 
 enum probe_error probed_connect_error(int error)

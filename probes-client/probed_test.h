@@ -42,6 +42,9 @@ struct probed_test {
 	probed_late late; /* NULL: nothing more to say */
 	unsigned handles; /* open ones of the loop */
 	bool over;
+	const struct config_service *service;
+	struct probed_times times; /* as the kind marks them */
+	int64_t expires_s;
 	struct probed_result early; /* known already: to be told soon */
 };
 
@@ -52,9 +55,22 @@ struct probed_test {
 void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
 		       const struct probed_task *task, uint32_t limit_ms);
 
+/* Its time begins anew. */
+void probed_test_again(struct probed_test *test, uint32_t limit_ms);
+
 /* Counts a handle of the kind's own; its close callback is the next. */
 void probed_test_opened(struct probed_test *test);
 void probed_test_closed(uv_handle_t *handle); /* handle->data: the test */
+
+/* Microseconds since it began, at least 1: for 'times'. */
+uint32_t probed_test_us(const struct probed_test *test);
+
+/*
+ * Ends a good one with a metric of its own, not the time that it took;
+ * 'degraded': good, but not well.
+ */
+void probed_test_end_metric(struct probed_test *test, uint32_t metric,
+			    bool degraded, const char *detail);
 
 /* Ends it with a result: 'error', and 'detail' (NULL: none) about it. */
 void probed_test_end(struct probed_test *test, enum probe_error error,
@@ -66,6 +82,21 @@ void probed_test_end_soon(struct probed_test *test, enum probe_error error,
 
 /* Ends it without a word. */
 void probed_test_cancel(struct probed_test *test);
+
+/* Where the server is, with the service's port. */
+void probed_test_to(const struct probed_task *task,
+		    struct sockaddr_storage *to);
+/* Where to test it from; false: anywhere. */
+bool probed_test_from(const struct probed_task *task,
+		      struct sockaddr_storage *from);
+
+/*
+ * Connects; should that fail at once, the test ends soon.  'tcp' is the kind's
+ * own, and open; 'on_connect' is called with 'connect' as uv's is.
+ */
+void probed_test_connect(struct probed_test *test, uv_tcp_t *tcp,
+			 uv_connect_t *connect, const struct probed_task *task,
+			 uv_connect_cb on_connect);
 
 /* The error of a connect() that failed with 'error' (errno, positive). */
 enum probe_error probed_connect_error(int error);

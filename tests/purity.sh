@@ -13,7 +13,7 @@ runtime="$runtime|_GLOBAL_OFFSET_TABLE_|__tls_get_addr"
 runtime="$runtime|__(asan|ubsan|tsan|sanitizer|gcov)_.*"
 pure='common/err common/dname common/units common/utf8 common/jsontext
 	common/nameset common/probe common/journal
-	gtm/table gtm/world gtm/world_build
+	gtm/table gtm/votes gtm/world gtm/world_build gtm/world_hosts
 	gtm/groups gtm/groups_columns gtm/groups_limbo gtm/groups_trie
 	gtm/groups_save gtm/groups_load gtm/wanted
 	gtm/persist gtm/decide gtm/decide_cost gtm/decide_draw gtm/decide_near
@@ -60,7 +60,9 @@ check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
 check none cacheproxy/census
 check none cacheproxy/snapshot cacheproxy/snapshot_load
 check none cacheproxy/delta cacheproxy/delta_names cacheproxy/asklist
-check none gtm/table gtm/world gtm/world_build gtm/decide gtm/decide_cost
+check none gtm/table gtm/votes gtm/world gtm/world_build
+check none gtm/world_hosts gtm/decide
+check none gtm/decide_cost
 check none gtm/decide_near gtm/decide_trace gtm/decide_ttl gtm/persist
 check none gtm/groups_load gtm/groups_trie gtm/wanted
 check log gtm/decide_draw

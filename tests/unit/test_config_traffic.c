@@ -163,8 +163,10 @@ static void keeps_services(void **state)
 	assert_int_equal(s->probe, CONFIG_HTTPS);
 	assert_int_equal(s->port, 8443);
 	assert_string_equal(s->path, "/x?y");
-	assert_int_equal(s->status, 204);
-	assert_string_equal(s->body, "o\"k");
+	assert_int_equal(s->expect.n_statuses, 1);
+	assert_int_equal(s->expect.statuses[0].low, 204);
+	assert_int_equal(s->expect.statuses[0].high, 204);
+	assert_string_equal(s->expect.body, "o\"k");
 	assert_string_equal(s->host, "health.example");
 	assert_false(s->verify);
 	assert_string_equal(s->ca_file, "/ca");
@@ -178,8 +180,8 @@ static void keeps_services(void **state)
 	/* Nothing is left over from the service before. */
 	assert_int_equal(s[1].port, 443);
 	assert_string_equal(s[1].path, "/");
-	assert_int_equal(s[1].status, 0);
-	assert_null(s[1].body);
+	assert_int_equal(s[1].expect.n_statuses, 0);
+	assert_null(s[1].expect.body);
 	assert_null(s[1].host);
 	assert_true(s[1].verify);
 	assert_null(s[1].ca_file);

@@ -57,6 +57,91 @@ static void rises_and_falls(void **state)
 	}
 }
 
+static const struct config_service flappy = {
+	.id = "web",
+	.rise = 1,
+	.fall = 1,
+	.damping = { .half_life_ms = 10000,
+		     .longest_ms = 60000,
+		     .suppress = 2.5,
+		     .reuse = 1 },
+};
+
+/* Down and up again, a second apart. */
+static enum probed_change flap(struct probed_target *target, uint64_t *now_ms)
+{
+	(void)probed_target_take(target, &bad, *now_ms += 1000, 1);
+	assert_int_equal(target->state, PROBED_DOWN);
+	return probed_target_take(target, &good, *now_ms += 1000, 1);
+}
+
+static void holds_what_flaps(void **state)
+{
+	struct probed_target target = target_of(&flappy);
+	uint64_t now_ms = 1000;
+	char line[PROBED_LINE_MAX];
+
+	(void)state;
+	(void)probed_target_take(&target, &good, now_ms, 1);
+	assert_int_equal(flap(&target, &now_ms), PROBED_CHANGED);
+	assert_int_equal(flap(&target, &now_ms), PROBED_CHANGED);
+	assert_int_equal(probed_target_error(&target), PROBE_OK);
+	assert_int_equal(flap(&target, &now_ms), PROBED_HELD);
+	assert_int_equal(target.state, PROBED_DOWN);
+	assert_int_equal(probed_target_error(&target), PROBE_HELD);
+	probed_target_describe(&target, &good, PROBED_HELD, line, sizeof(line));
+	assert_non_null(strstr(line, "held down after 1 good test: it failed "
+				     "too often (penalty 2."));
+	/* It is calm; but a penalty of more than 2 takes a half-life. */
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(
+			probed_target_take(&target, &good, now_ms += 1000, 1),
+			PROBED_SAME);
+	/* Not calm after all: that counts, too. */
+	(void)probed_target_take(&target, &bad, now_ms += 1000, 1);
+	assert_int_equal(probed_target_error(&target), PROBE_REFUSED);
+	assert_int_equal(probed_target_take(&target, &good, now_ms += 1000, 1),
+			 PROBED_HELD);
+	while (probed_target_take(&target, &good, now_ms += 1000, 1) !=
+	       PROBED_CHANGED)
+		assert_true(now_ms < 60000);
+	assert_int_equal(target.state, PROBED_UP);
+	assert_true(target.penalty < 1);
+	/* More than twice a half-life since it was 2.4 and 1 came to it. */
+	assert_in_range(now_ms, 25000, 35000);
+}
+
+static void holds_no_longer_than_is_said(void **state)
+{
+	struct config_service service = flappy;
+	service.damping.half_life_ms = 86400000;
+	struct probed_target target = target_of(&service);
+	uint64_t now_ms = 1000;
+
+	(void)state;
+	(void)probed_target_take(&target, &good, now_ms, 1);
+	for (int i = 0; i < 100; i++)
+		(void)flap(&target, &now_ms);
+	assert_true(target.penalty <= 2.5);
+	assert_true(target.held || target.state == PROBED_UP);
+	uint64_t from_ms = now_ms;
+	while (target.state != PROBED_UP)
+		(void)probed_target_take(&target, &good, now_ms += 1000, 1);
+	assert_true(now_ms - from_ms <= 60000);
+}
+
+static void counts_slow_as_load(void **state)
+{
+	struct config_service service = { .degraded_ms = 200 };
+
+	(void)state;
+	assert_int_equal(probed_target_metric(&web, 5000), 5000);
+	assert_int_equal(probed_target_metric(&service, 200), 200);
+	assert_int_equal(probed_target_metric(&service, 201), 210);
+	assert_int_equal(probed_target_metric(&service, 700), 5200);
+	assert_int_equal(probed_target_metric(&service, 60000), 65534);
+}
+
 static void keeps_the_newest(void **state)
 {
 	struct probed_target target = target_of(&web);
@@ -289,6 +374,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rises_and_falls),
+		cmocka_unit_test(holds_what_flaps),
+		cmocka_unit_test(holds_no_longer_than_is_said),
+		cmocka_unit_test(counts_slow_as_load),
 		cmocka_unit_test(keeps_the_newest),
 		cmocka_unit_test(describes),
 		cmocka_unit_test(prints_spans),

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The side-car's tests: whether they judge servers right."""
+
+from harness import Skip, figure
+
+
+@figure('probe-kinds-wrong', '<=0')
+def probe_kinds_wrong():
+    """Every kind against a real server: up, down, wrong, hanging, slow."""
+    from nzlib import kinds
+    missing = kinds.missing()
+    if missing:
+        raise Skip('missing: %s' % ', '.join(missing))
+    n, wrong = kinds.judge()
+    return len(wrong), ['%d cases: servers that are good, down, wrong, that '
+                        'hang, or are slow' % n] + [
+        '%s: want %s, got %r' % case for case in wrong]

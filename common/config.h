@@ -184,6 +184,31 @@ struct config_service {
 /* True if both ask the same and want the same answer. */
 bool config_service_same(const struct config_service *a,
 			 const struct config_service *b);
+/* How the load of a machine is read: prometheus-node-exporter. */
+struct config_load {
+	const char *url; /* NULL: by the server's first address */
+	uint16_t port;
+	const char *path;
+	const char *formula; /* common/formula.h reads it */
+	uint32_t interval_ms, timeout_ms;
+	unsigned long line;
+};
+
+#define CONFIG_INTERFACES_MAX 32u /* of a switch, added up */
+
+enum config_direction { CONFIG_LARGER, CONFIG_IN, CONFIG_OUT };
+
+/* A switch, and what of it is a POP's use of bandwidth. */
+struct config_snmp {
+	struct sockaddr_storage address; /* with the port */
+	const char *credentials;	 /* file */
+	size_t n_interfaces;		 /* 1..CONFIG_INTERFACES_MAX */
+	const char *const *interfaces;	 /* names, or numbers in decimal */
+	uint64_t capacity_bits;		 /* a second */
+	enum config_direction direction;
+	uint32_t interval_ms, timeout_ms;
+	unsigned long line;
+};
 
 struct config_pop {
 	const char *id;
@@ -192,6 +217,8 @@ struct config_pop {
 	const char *probe;	    /* node that measures there; NULL: any */
 	uint32_t near; /* index of the POP whose measurements hold here; its
 			  own if there is none */
+	const struct config_load *load; /* of its servers; NULL: not read */
+	const struct config_snmp *snmp; /* NULL: none */
 };
 
 /* A time at which a server gets nothing: UTC. */
@@ -222,6 +249,7 @@ struct config_server {
 	const uint32_t *needs; /* indices of servers */
 	size_t n_windows;
 	const struct config_window *windows;
+	const struct config_load *load; /* its own or its POP's; NULL: none */
 };
 
 enum config_fail {

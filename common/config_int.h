@@ -205,6 +205,8 @@ struct config_traffic {
 	struct config_damping damping;
 	struct config_question question;
 	struct config_weigh weigh;
+	const struct config_load *pop_load, *server_load; /* NULL: none */
+	const struct config_snmp *pop_snmp;
 	struct slice *pop_near;	  /* of each POP; p NULL: none */
 	struct dname *else_names; /* of each hostname; n 0: none */
 	uint32_t *pop_nodes;
@@ -270,6 +272,13 @@ bool config_is_alias(const struct config_traffic *t, const struct dname *name);
 /* config_ns.c: hostname number 'at', if its name servers are decided. */
 void config_ns_end(struct config_check *c, const struct config_traffic *t,
 		   size_t at);
+
+/* config_measure.c: as config_traffic_built() and config_traffic_end(). */
+bool config_measure_built(struct config_check *c, struct config_traffic *t,
+			  enum schema_block_id id, uint32_t node,
+			  const struct config_value *v, bool clean);
+void config_measure_end(struct config_check *c, struct config_traffic *t,
+			uint32_t feed_interval_ms);
 
 /* config_second.c: a block of "second-tier". */
 void config_second_built(struct config_check *c, struct config_traffic *t,

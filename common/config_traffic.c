@@ -191,6 +191,8 @@ static void pop_built(struct config_check *c, struct config_traffic *t,
 
 	t->pop_nodes[at] = node;
 	pop->near = (uint32_t)at;
+	pop->load = t->pop_load;
+	pop->snmp = t->pop_snmp;
 	if (v[POP_NEAR].given && v[POP_NEAR].ok) /* see pop_end() */
 		t->pop_near[at] = slice_of(text_keep(c, t, v[POP_NEAR].text));
 
@@ -360,6 +362,7 @@ static void server_built(struct config_check *c, struct config_traffic *t,
 	s->needs = indices_keep(c, t, &c->servers, &v[SERVER_NEEDS]);
 	s->alias = dname_keep(c, t, &v[SERVER_ALIAS]);
 	s->name_server = dname_keep(c, t, &v[SERVER_NAME_SERVER]);
+	s->load = t->server_load;
 	windows_keep(c, t, s, &v[SERVER_MAINTENANCE]);
 	if (v[SERVER_ADDRESSES].given)
 		addresses_keep(c, t, s, &v[SERVER_ADDRESSES]);
@@ -585,7 +588,7 @@ bool config_traffic_built(struct config_check *c, struct config_traffic *t,
 		domain_built(c, t, node, v, clean);
 		return true;
 	default:
-		return false;
+		return config_measure_built(c, t, id, node, v, clean);
 	}
 }
 

@@ -345,6 +345,7 @@ void config_traffic_end(struct config_check *c, struct config_traffic *t,
 		pop_end(c, t, i);
 		leave(c);
 	}
+	config_measure_end(c, t, feed_interval_ms);
 	config_enter(c, slice_of("pops"), 0);
 	for (size_t i = 0; i < c->servers.n; i++)
 		needs_end(c, t, (uint32_t)i);

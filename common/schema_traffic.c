@@ -212,6 +212,10 @@ static const struct schema_key server_keys[] = {
 				 .about = "Its name as a name server, for "
 					  "hostnames with name-servers",
 				 .is = ONE(SCHEMA_DNAME) },
+	[SERVER_LOAD] = { .name = "load",
+			  .about = "How the load of its machine is read; "
+				   "without it, as the POP says",
+			  .is = BLOCK(schema_load) },
 };
 static const struct schema_block server = { SCHEMA_ONE_SERVER,
 					    KEYS(server_keys) };
@@ -238,6 +242,14 @@ static const struct schema_key pop_keys[] = {
 		       .about = "The POP whose latencies, loss and bandwidth "
 				"hold for this one, which has no probe",
 		       .is = ONE(SCHEMA_ID) },
+	[POP_LOAD] = { .name = "load",
+		       .about = "How the load of the machines there is read; "
+				"without it, it is not",
+		       .is = BLOCK(schema_load) },
+	[POP_SNMP] = { .name = "snmp",
+		       .about = "The switch whose counters say what bandwidth "
+				"is in use there",
+		       .is = BLOCK(schema_snmp) },
 };
 const struct schema_block schema_pop = { SCHEMA_POP, KEYS(pop_keys) };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/units.h"
+#include "probes-client/doctor.h"
 #include "probes-client/listing.h"
 #include "probes-client/local.h"
 #include "probes-client/nzctl_probe.h"
@@ -49,6 +50,7 @@ enum {
 	TAKES_LOG = 4096,
 	TAKES_BEFORE = 8192,
 	TAKES_LATENCY = 16384,
+	TAKES_PLACES = 32768,
 };
 
 enum option_id {
@@ -70,6 +72,9 @@ enum option_id {
 	OPT_LOG,
 	OPT_BEFORE,
 	OPT_LATENCY,
+	OPT_ROOT,
+	OPT_NAMED,
+	OPT_PLUGIN,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -93,6 +98,9 @@ static const struct option long_options[] = {
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "before", required_argument, NULL, OPT_BEFORE },
 	{ "latency", required_argument, NULL, OPT_LATENCY },
+	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "named", required_argument, NULL, OPT_NAMED },
+	{ "plugin", required_argument, NULL, OPT_PLUGIN },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -256,6 +264,18 @@ static const struct command commands[] = {
 	  "ends.  'dropped=N' says that N events before it were lost because\n"
 	  "they were not read in time.\n",
 	  remote_watch, TAKES_COUNT, 0, 0 },
+	{ "doctor",
+	  "doctor [--config FILE] [--named FILE] [--plugin FILE] [--root DIR]",
+	  "whether this machine is as Nearzone needs it",
+	  "A line a check: ok, warn or FAIL, what is found, and what to do.\n"
+	  "Changes nothing; works when named is dead.  Without --config, the\n"
+	  "configuration is the plugin's, or /etc/bind/nearzone.json.  "
+	  "--named\n"
+	  "and --plugin are the files of named and nearzone.so, if they are\n"
+	  "elsewhere; --root has another /etc, /sys and /proc/sys in it.  "
+	  "Exits\n"
+	  "1 if a check says FAIL.\n",
+	  doctor_run, TAKES_CONFIG | TAKES_PLACES, 0, 0 },
 	{ "schema", "schema", "print the JSON Schema of the configuration",
 	  "Needs no running plugin.\n", local_schema, 0, 0, 0 },
 	{ "help", "help [COMMAND]", "explain nzctl, or a command", "", NULL, 0,
@@ -295,7 +315,9 @@ static void help_all(void)
 	     "  1  the command was refused, a file has errors, a lookup found\n"
 	     "     nothing, an explained answer has no address, one that was "
 	     "to\n"
-	     "     be had in memory could not be had, or a test failed\n"
+	     "     be had in memory could not be had, a test failed, or "
+	     "doctor\n"
+	     "     says FAIL\n"
 	     "  2  wrong usage\n"
 	     "  3  the plugin cannot be talked to, or the output cannot be\n"
 	     "     written");
@@ -465,6 +487,15 @@ static enum nzctl_exit take_text(int id, struct nzctl_options *options)
 	case OPT_LATENCY:
 		options->latency = optarg;
 		break;
+	case OPT_ROOT:
+		options->root = optarg;
+		break;
+	case OPT_NAMED:
+		options->named = optarg;
+		break;
+	case OPT_PLUGIN:
+		options->plugin = optarg;
+		break;
 	default:
 		options->reason = optarg;
 		if (optarg[0] == '\0' || strlen(optarg) > REASON_MAX)
@@ -508,6 +539,10 @@ static unsigned takes(int id)
 		return TAKES_BEFORE;
 	case OPT_LATENCY:
 		return TAKES_LATENCY;
+	case OPT_ROOT:
+	case OPT_NAMED:
+	case OPT_PLUGIN:
+		return TAKES_PLACES;
 	default:
 		return 0;
 	}

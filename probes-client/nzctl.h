@@ -19,21 +19,22 @@ struct nzctl_options {
 	const char *socket;
 	unsigned timeout_ms;
 	bool json;
-	const char *zone;    /* --zone, or NULL */
-	const char *subtree; /* --subtree, or NULL */
-	const char *file;    /* --file, or NULL */
-	uint64_t max;	     /* --max, or 0 */
-	bool renew;	     /* --renew */
-	uint64_t count;	     /* --count, or 0 */
-	const char *client;  /* --client, or NULL */
-	const char *reason;  /* --reason, or NULL */
-	const char *pop;     /* --pop, or NULL */
-	uint64_t for_s;	     /* --for, or 0 */
-	const char *at;	     /* --at, or NULL */
-	const char *config;  /* --config, or NULL */
-	const char *log;     /* --log, or NULL */
-	const char *before;  /* --before, or NULL */
-	const char *latency; /* --latency, or NULL */
+	const char *zone;		   /* --zone, or NULL */
+	const char *subtree;		   /* --subtree, or NULL */
+	const char *file;		   /* --file, or NULL */
+	uint64_t max;			   /* --max, or 0 */
+	bool renew;			   /* --renew */
+	uint64_t count;			   /* --count, or 0 */
+	const char *client;		   /* --client, or NULL */
+	const char *reason;		   /* --reason, or NULL */
+	const char *pop;		   /* --pop, or NULL */
+	uint64_t for_s;			   /* --for, or 0 */
+	const char *at;			   /* --at, or NULL */
+	const char *config;		   /* --config, or NULL */
+	const char *log;		   /* --log, or NULL */
+	const char *before;		   /* --before, or NULL */
+	const char *latency;		   /* --latency, or NULL */
+	const char *root, *named, *plugin; /* of doctor, or NULL */
 	const char *command;
 	int argc; /* what follows the command */
 	char **argv;

@@ -48,6 +48,7 @@ struct probed_feed {
 	uint32_t pause_ms; /* before the next try but one */
 	uint32_t rnd;
 	bool told_away, told_there;
+	bool rows_last; /* and not values */
 	struct probed_gate refused, failed;
 	struct probed_feed_stats stats;
 };
@@ -66,12 +67,20 @@ static uint64_t rows_due(const struct probed_feed *feed)
 	return probed_rows_due(&feed->rows, feed->rows_max, feed->interval_ms);
 }
 
+static uint64_t values_due(const struct probed_feed *feed)
+{
+	return probed_values_due(feed->setup.values, feed->rows_max,
+				 feed->interval_ms);
+}
+
 /* When there is something to do without being called. */
 static uint64_t next_due(const struct probed_feed *feed)
 {
 	uint64_t hint_due = probed_hints_due(feed->setup.hints);
 	uint64_t due = rows_due(feed);
+	uint64_t values = values_due(feed);
 
+	due = values < due ? values : due;
 	switch (feed->state) {
 	case AWAY:
 		return feed->retry_ms;
@@ -276,7 +285,22 @@ static void on_written(uv_write_t *write, int rc)
 
 static size_t queued(const struct probed_feed *feed)
 {
-	return feed->rows.urgent.n + feed->rows.normal.n;
+	return feed->rows.urgent.n + feed->rows.normal.n +
+	       feed->setup.values->queue.n;
+}
+
+/* Rows or values; in turns, if both are due. */
+static size_t line_print(struct probed_feed *feed, char *out)
+{
+	bool values = values_due(feed) <= now_ms() &&
+		      (feed->rows_last || rows_due(feed) > now_ms());
+
+	feed->rows_last = !values;
+	if (values)
+		return probed_values_line(feed->setup.values, feed->setup.node,
+					  feed->rows_max, out);
+	return probed_rows_line(&feed->rows, feed->setup.node, feed->rows_max,
+				out);
 }
 
 static void batch_send(struct probed_feed *feed)
@@ -289,8 +313,7 @@ static void batch_send(struct probed_feed *feed)
 	if (link->is_hint)
 		n = probed_hints_line(feed->setup.hints, link->out);
 	else
-		n = probed_rows_line(&feed->rows, feed->setup.node,
-				     feed->rows_max, link->out);
+		n = line_print(feed, link->out);
 	uv_buf_t buf = uv_buf_init(link->out, (unsigned)n);
 
 	if (n == 0)
@@ -318,6 +341,7 @@ void probed_feed_tell_all(struct probed_feed *feed)
 		probed_rows_drop(&feed->rows, target);
 		probed_rows_mark(&feed->rows, target, false, 0);
 	}
+	probed_values_tell_all(feed->setup.values);
 	plan(feed);
 }
 

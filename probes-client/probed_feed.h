@@ -14,6 +14,7 @@
 #include "probes-client/probed_log.h"
 #include "probes-client/probed_stats.h"
 #include "probes-client/probed_table.h"
+#include "probes-client/probed_value.h"
 
 struct probed_feed;
 
@@ -22,7 +23,8 @@ struct probed_feed_setup {
 	uv_loop_t *loop;
 	const struct probed_log *log;
 	const char *node;
-	struct probed_hints *hints; /* passed on between batches */
+	struct probed_hints *hints;   /* passed on between batches */
+	struct probed_values *values; /* sent as rows of their kind */
 };
 
 /* Returns 0 and sets '*feedp', to be closed with probed_feed_close(); or
@@ -41,7 +43,7 @@ void probed_feed_use(struct probed_feed *feed, const char *path,
 void probed_feed_mark(struct probed_feed *feed, struct probed_target *target,
 		      bool urgent);
 
-/* There is a new hint. */
+/* There is a new hint, or a new value. */
 void probed_feed_hinted(struct probed_feed *feed);
 
 struct probed_feed_stats probed_feed_stats(const struct probed_feed *feed);

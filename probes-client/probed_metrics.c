@@ -251,6 +251,8 @@ void probed_metrics_put_targets(struct probed_expo *expo,
 				const struct probed_metrics *metrics)
 {
 	const struct probed_table *table = metrics->table;
+	if (metrics->values != NULL)
+		probed_values_put(expo, metrics->values, metrics->now_ms);
 	size_t n = table->n < PROBED_SHOWN_MAX ? table->n : PROBED_SHOWN_MAX;
 
 	for (size_t k = 0; k < sizeof(of_targets) / sizeof(of_targets[0]);

@@ -12,6 +12,7 @@
 #include "probes-client/probed_expo.h"
 #include "probes-client/probed_table.h"
 #include "probes-client/probed_tally.h"
+#include "probes-client/probed_value.h"
 
 #define PROBED_SHOWN_MAX 10000u /* targets listed one by one */
 
@@ -22,8 +23,9 @@ struct probed_metrics {
 	struct probed_engine_stats engine;
 	struct probed_feed_stats feed;
 	struct probed_web_stats web;
-	uint64_t now_ms;    /* monotonic */
-	uint64_t started_s; /* unix time */
+	const struct probed_values *values; /* NULL: none */
+	uint64_t now_ms;		    /* monotonic */
+	uint64_t started_s;		    /* unix time */
 };
 
 /* The short part, then (so that it is what a full text lacks) the targets. */

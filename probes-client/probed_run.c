@@ -16,8 +16,10 @@
 #include "probes-client/probed_listen.h"
 #include "probes-client/probed_load.h"
 #include "probes-client/probed_log.h"
+#include "probes-client/probed_machine.h"
 #include "probes-client/probed_notify.h"
 #include "probes-client/probed_scrape.h"
+#include "probes-client/probed_switch.h"
 
 #define READY_MS  10000u /* a target that hangs must not block booting */
 #define STATUS_MS 500u	 /* between two changes of the status line */
@@ -34,6 +36,9 @@ struct run {
 	struct probed_hints *hints;
 	struct probed_listen *listen;
 	struct probed_scrape *scrape;
+	struct probed_values values;
+	struct probed_machines *machines;
+	struct probed_switches *switches;
 	struct probed_tally *tally; /* of the table in use */
 	uint64_t started_s;
 	size_t n_up, n_down;
@@ -205,8 +210,31 @@ static void on_scrape(void *arg, struct probed_metrics *metrics)
 	metrics->tally = run->tally;
 	metrics->engine = probed_engine_stats(run->engine);
 	metrics->feed = probed_feed_stats(run->feed);
+	metrics->values = &run->values;
 	metrics->now_ms = uv_hrtime() / 1000000;
 	metrics->started_s = run->started_s;
+}
+
+static void values_report(const struct run *run)
+{
+	const struct probed_link *head = &run->values.all.head;
+
+	for (struct probed_link *at = head->next; at != head; at = at->next) {
+		const struct probed_value *value =
+			PROBED_ENTRY(at, struct probed_value, all);
+		if (value->failing || !value->known)
+			probed_log_write(
+				&run->log, PROBED_NOTICE, "%s of '%s': %s",
+				probed_value_kind_text(value->kind), value->of,
+				value->failing ? value->words : "no value yet");
+	}
+}
+
+static void on_value(void *arg)
+{
+	struct run *run = arg;
+
+	probed_feed_hinted(run->feed);
 }
 
 static void on_hint(void *arg)
@@ -224,6 +252,25 @@ static const char *socket_of(const struct run *run, const struct config *config)
 					    : config->control_socket;
 }
 
+/* Loads and switches that are ours to read. */
+static size_t measured(const struct config *config, const char *node)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->n_pops; i++) {
+		const char *probe = config->pops[i].probe;
+		n += config->pops[i].snmp != NULL &&
+		     (probe == NULL || strcmp(probe, node) == 0);
+	}
+	for (size_t i = 0; i < config->n_servers; i++) {
+		const struct config_server *server = &config->servers[i];
+		const char *probe = config->pops[server->pop].probe;
+		n += server->load != NULL && !server->mapped &&
+		     (probe == NULL || strcmp(probe, node) == 0);
+	}
+	return n;
+}
+
 static void table_log(const struct run *run, const struct probed_table *table,
 		      const char *what)
 {
@@ -231,7 +278,11 @@ static void table_log(const struct run *run, const struct probed_table *table,
 			 "%s: serial %" PRIu64 ", %zu to test for node '%s'",
 			 what, table->config->serial, table->n,
 			 run->options->node);
-	if (table->n == 0)
+	size_t n = measured(table->config, run->options->node);
+	if (n > 0)
+		probed_log_write(&run->log, PROBED_NOTICE,
+				 "%zu loads and switches to read", n);
+	if (table->n == 0 && n == 0)
 		probed_log_write(&run->log, PROBED_WARNING,
 				 "nothing to test: in '%s' no service of a "
 				 "server is for node '%s' to test",
@@ -278,6 +329,11 @@ static int table_use(struct run *run, struct probed_table *table)
 		probed_log_write(&run->log, PROBED_ERROR,
 				 "NOTIFY messages are refused: no memory");
 	probed_listen_use(run->listen, table->config);
+	if (probed_machines_use(run->machines, table->config) != 0 ||
+	    probed_switches_use(run->switches, table->config) != 0)
+		probed_log_write(&run->log, PROBED_ERROR,
+				 "loads and bandwidth are measured as before: "
+				 "no memory");
 	probed_scrape_use(run->scrape, socket_of(run, table->config),
 			  table->config);
 	return 0;
@@ -390,6 +446,7 @@ static void report(const struct run *run)
 					 ? probe_error_text(target->error)
 					 : "no result yet");
 	}
+	values_report(run);
 }
 
 static void stop(struct run *run, const char *why)
@@ -398,6 +455,8 @@ static void stop(struct run *run, const char *why)
 	probed_notify("STOPPING=1");
 	probed_log_write(&run->log, PROBED_NOTICE, "ending: %s", why);
 	probed_scrape_close(run->scrape);
+	probed_machines_close(run->machines);
+	probed_switches_close(run->switches);
 	probed_engine_close(run->engine);
 	probed_feed_close(run->feed);
 	probed_listen_close(run->listen);
@@ -460,11 +519,17 @@ static int parts_make(struct run *run)
 {
 	struct probed_watcher watcher = { on_result, on_round, on_gone, run };
 	struct probed_feed_setup setup = { &run->loop, &run->log,
-					   run->options->node, NULL };
+					   run->options->node, NULL,
+					   &run->values };
 	struct probed_listen_setup heard = { &run->loop, &run->log, NULL,
 					     on_hint, run };
 	struct probed_scrape_setup scraped = { &run->loop, &run->log, on_scrape,
 					       run };
+	struct probed_measure_setup measure = {
+		&run->loop,   &run->log, run->options->node,
+		&run->values, on_value,	 run
+	};
+	probed_values_init(&run->values);
 	int rc = probed_engine_new(&run->loop, probed_engine_tests_max(),
 				   &watcher, &run->engine);
 
@@ -477,6 +542,10 @@ static int parts_make(struct run *run)
 	if (rc == 0)
 		rc = probed_feed_new(&setup, &run->feed);
 	if (rc == 0)
+		rc = probed_machines_new(&measure, &run->machines);
+	if (rc == 0)
+		rc = probed_switches_new(&measure, &run->switches);
+	if (rc == 0)
 		rc = probed_scrape_new(&scraped, &run->scrape);
 	return rc;
 }
@@ -488,6 +557,8 @@ static enum probed_exit serve(struct run *run, struct probed_table *table)
 		probed_engine_close(run->engine);
 		probed_listen_close(run->listen);
 		probed_feed_close(run->feed);
+		probed_machines_close(run->machines);
+		probed_switches_close(run->switches);
 		uv_run(&run->loop, UV_RUN_DEFAULT);
 		probed_log_write(&run->log, PROBED_ERROR, "no memory");
 		return PROBED_TROUBLE;

@@ -12,7 +12,7 @@ runtime='__stack_chk_fail|__(mem(cpy|move|set)|v?snprintf)_chk'
 runtime="$runtime|_GLOBAL_OFFSET_TABLE_|__tls_get_addr"
 runtime="$runtime|__(asan|ubsan|tsan|sanitizer|gcov)_.*"
 pure='common/err common/dname common/units common/utf8 common/jsontext
-	common/nameset common/probe common/journal
+	common/nameset common/probe common/journal common/formula
 	gtm/table gtm/votes gtm/world gtm/world_build gtm/world_hosts
 	gtm/groups gtm/groups_columns gtm/groups_limbo gtm/groups_trie
 	gtm/groups_save gtm/groups_load gtm/wanted
@@ -55,7 +55,7 @@ check() { # ALLOWED MODULE...
 pages='mmap|munmap|madvise|sysconf'
 rcu='urcu_bp_.*|cds_lfht_.*|rcu_tsan_anchor'
 check none common/err common/dname common/units common/utf8 common/jsontext
-check none common/nameset common/probe common/journal
+check none common/nameset common/probe common/journal common/formula
 check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
 check none cacheproxy/census
 check none cacheproxy/snapshot cacheproxy/snapshot_load

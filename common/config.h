@@ -104,8 +104,8 @@ extern const char *const config_probe_names[CONFIG_PROBES + 1];
 #define CONFIG_STATUSES_MAX  8
 #define CONFIG_BODY_MAX	     (16 << 20) /* octets, "size-max" */
 
-enum config_method {
-	CONFIG_METHOD_NONE, /* the kind's own */
+enum config_request {
+	CONFIG_REQUEST_OWN, /* the kind's own */
 	CONFIG_GET,
 	CONFIG_HEAD,
 	CONFIG_OPTIONS,
@@ -160,7 +160,7 @@ struct config_service {
 	const char *host; /* Host and SNI: as given, else the first hostname
 			     that uses the service; NULL: the address */
 	struct config_expect expect;
-	enum config_method method;
+	enum config_request method;
 	size_t n_headers;
 	const char *const *headers; /* more of the request, "Name: text" */
 	bool starttls;
@@ -215,6 +215,7 @@ struct config_pop {
 	bool located;
 	double latitude, longitude; /* degrees, if located */
 	const char *probe;	    /* node that measures there; NULL: any */
+	struct sockaddr_storage address; /* port 0; ss_family 0: none */
 	uint32_t near; /* index of the POP whose measurements hold here; its
 			  own if there is none */
 	const struct config_load *load; /* of its servers; NULL: not read */
@@ -399,6 +400,64 @@ struct config_clients {
 	unsigned long line;
 };
 
+#define CONFIG_RATE_MAX		 10000u /* packets to clients in a second */
+#define CONFIG_REACH_PACKETS_MAX 100u	/* to a POP in a round */
+
+/* How the latency to a client is measured; in the order of the names. */
+enum config_method {
+	CONFIG_METHOD_PTR,
+	CONFIG_METHOD_ICMP,
+	CONFIG_METHOD_UDP,
+	CONFIG_METHOD_TTL,
+	CONFIG_METHODS
+};
+extern const char *const config_method_names[CONFIG_METHODS + 1]; /* + NULL */
+
+enum config_measure {
+	CONFIG_MEASURE_ALWAYS, /* when it is wanted */
+	CONFIG_MEASURE_FAILED, /* while a server is down */
+	CONFIG_MEASURE_NEVER
+};
+
+struct config_methods {
+	uint8_t n; /* 0: those of all others */
+	uint8_t method[CONFIG_METHODS];
+};
+
+/* Clients that are measured otherwise. */
+struct config_latency_rule {
+	size_t n_prefixes;
+	const struct config_prefix *prefixes;
+	struct config_methods methods;
+	int8_t when; /* enum config_measure; -1: as all others */
+};
+
+struct config_latency {
+	bool on;
+	struct config_methods methods; /* n > 0 */
+	enum config_measure when;
+	uint32_t rate;			   /* packets in a second */
+	uint32_t client_rate, prefix_rate; /* in an hour */
+	uint32_t timeout_ms;
+	const char *about; /* NULL: nothing */
+	uint16_t tcp_port; /* 0: none */
+	size_t n_opt_out;
+	const struct config_prefix *opt_out;
+	size_t n_rules;
+	const struct config_latency_rule *rules;
+};
+
+enum config_gone { CONFIG_GONE_KEEP, CONFIG_GONE_DOWN };
+
+/* Packets between POPs. */
+struct config_reach {
+	size_t n_from;	      /* 0: nobody probes */
+	const uint32_t *from; /* indices of POPs */
+	uint32_t interval_ms;
+	uint32_t packets, size;
+	enum config_gone gone;
+};
+
 struct config {
 	char *file;	 /* as given to config_load() */
 	uint64_t serial; /* the document's own "serial" */
@@ -436,6 +495,8 @@ struct config {
 	struct config_geo geo;
 	size_t n_clients;
 	const struct config_clients *clients; /* in the file's order */
+	struct config_latency latency;
+	struct config_reach reach;
 	void *arena; /* internal: owns every string above */
 };
 

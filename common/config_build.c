@@ -22,6 +22,7 @@ struct config_builder {
 	size_t n_zone_names;
 	struct config_traffic traffic;
 	struct config_client_rules clients;
+	struct config_near near;
 	/* the blocks that ended last */
 	struct draft drafts[CONFIG_ORIGINS_MAX];
 	size_t n_drafts;
@@ -295,6 +296,8 @@ static int root_built(struct config_check *c, const struct config_value *v,
 		return c->rc;
 	config_traffic_keep(c, &b->traffic, config);
 	config_clients_keep(&b->clients, config);
+	config->latency = b->near.latency;
+	config->reach = b->near.reach;
 	return c->rc != 0 ? c->rc : socket_keep(c);
 }
 
@@ -343,7 +346,8 @@ void config_built(struct config_check *c, enum schema_block_id id,
 	struct config_builder *b = c->builder;
 
 	if (config_traffic_built(c, &b->traffic, id, node, v, clean) ||
-	    config_clients_built(c, &b->clients, id, node, v, clean))
+	    config_clients_built(c, &b->clients, id, node, v, clean) ||
+	    config_near_built(c, &b->near, id, node, v, clean))
 		return;
 	switch (id) {
 	case SCHEMA_ROOT:
@@ -416,6 +420,7 @@ int config_builder_new(const char *file, const struct jsontext *json,
 	if (b == NULL)
 		return -ENOMEM;
 	b->config = calloc(1, sizeof(*b->config));
+	b->near.arena = &b->arena;
 	b->zones =
 		config_arena_alloc(&b->arena, n_zones * sizeof(*b->zones) + 1);
 	b->zone_names = calloc(n_zones + 1, sizeof(*b->zone_names));
@@ -460,6 +465,7 @@ void config_builder_free(struct config_builder *b)
 	free(b->zone_names);
 	config_traffic_fini(&b->traffic);
 	config_clients_fini(&b->clients);
+	config_near_fini(&b->near);
 	free(b);
 }
 

@@ -261,6 +261,20 @@ void config_clients_keep(struct config_client_rules *r, struct config *config);
 uint32_t config_hostname_find(const struct config_traffic *t,
 			      const struct dname *name);
 
+/* config_near.c: what is measured of clients and between POPs */
+struct config_near {
+	struct config_arena **arena; /* the config's */
+	struct config_latency latency;
+	struct config_reach reach;
+	struct config_latency_rule *rules; /* of the list at hand */
+	size_t n_rules, rules_max;
+};
+void config_near_fini(struct config_near *near);
+/* As config_traffic_built(). */
+bool config_near_built(struct config_check *c, struct config_near *near,
+		       enum schema_block_id id, uint32_t node,
+		       const struct config_value *v, bool clean);
+
 /* config_alias.c: the aliases of hostname number 'at'. */
 void config_alias_end(struct config_check *c, const struct config_traffic *t,
 		      size_t at, const struct config_name *zones,

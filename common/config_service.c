@@ -297,8 +297,8 @@ static void expect_check(struct config_check *c, const struct config_traffic *t,
 static void method_check(struct config_check *c, const struct config_value *v)
 {
 	bool rtsp = v[SERVICE_PROBE].n == CONFIG_RTSP;
-	enum config_method method =
-		(enum config_method)(v[SERVICE_METHOD].n + 1);
+	enum config_request method =
+		(enum config_request)(v[SERVICE_METHOD].n + 1);
 
 	if (!v[SERVICE_METHOD].given || !v[SERVICE_METHOD].ok ||
 	    method == CONFIG_OPTIONS)
@@ -433,7 +433,7 @@ void config_service_keep(struct config_check *c, struct config_traffic *t,
 	s->quorum = (uint8_t)v[SERVICE_QUORUM].n;
 	s->starttls = v[SERVICE_STARTTLS].n != 0;
 	if (v[SERVICE_METHOD].given)
-		s->method = (enum config_method)(v[SERVICE_METHOD].n + 1);
+		s->method = (enum config_request)(v[SERVICE_METHOD].n + 1);
 	sources_keep(c, s, &v[SERVICE_SOURCE]);
 	if (v[SERVICE_HEADERS].given) {
 		s->n_headers = v[SERVICE_HEADERS].count;

@@ -199,6 +199,8 @@ static void pop_built(struct config_check *c, struct config_traffic *t,
 	pop->id = text_keep(c, t, c->json->nodes[node].key);
 	if (v[POP_PROBE].given && v[POP_PROBE].ok)
 		pop->probe = text_keep(c, t, v[POP_PROBE].text);
+	if (v[POP_ADDRESS].given && v[POP_ADDRESS].ok)
+		(void)config_address_parse(v[POP_ADDRESS].text, &pop->address);
 	if (where->given && where->ok && where->count == 2) {
 		pop->located = true;
 		pop->latitude = c->elements[where->first].d;

@@ -226,5 +226,13 @@ static const struct schema_key root_keys[] = {
 				   "domain that they are below",
 			  .is = MAP(SCHEMA_DNAME, schema_second,
 				    CONFIG_SECONDS_MAX) },
+	[ROOT_LATENCY] = { .name = "latency",
+			   .about = "How the side-car measures the latency to "
+				    "clients; without it, it does not",
+			   .is = BLOCK(schema_latency) },
+	[ROOT_REACH] = { .name = "reach",
+			 .about = "How side-cars probe the other POPs; without "
+				  "it, they do not",
+			 .is = BLOCK(schema_reach) },
 };
 const struct schema_block schema_root = { SCHEMA_ROOT, KEYS(root_keys) };

@@ -69,4 +69,4 @@ extern const struct schema_item schema_address, schema_own_address,
 extern const struct schema_block schema_expect, schema_damping, schema_question;
 extern const struct schema_block schema_zone, schema_service, schema_pop,
 	schema_hostname, schema_domain, schema_second, schema_geo,
-	schema_clients, schema_load, schema_snmp;
+	schema_clients, schema_load, schema_snmp, schema_latency, schema_reach;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "common/schema_int.h"
 
-/* The order of enum config_method, without the first. */
+/* The order of enum config_request, without the first. */
 static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "DESCRIBE",
 				       NULL };
 /* The order of enum config_fail. */
@@ -250,6 +250,9 @@ static const struct schema_key pop_keys[] = {
 		       .about = "The switch whose counters say what bandwidth "
 				"is in use there",
 		       .is = BLOCK(schema_snmp) },
+	[POP_ADDRESS] = { .name = "address",
+			  .about = "What answers pings there: see reach",
+			  .is = ONE(SCHEMA_ADDRESS) },
 };
 const struct schema_block schema_pop = { SCHEMA_POP, KEYS(pop_keys) };
 

@@ -3,6 +3,8 @@
 
 #include "gtm/decide_int.h"
 
+#define LOSS_ALL 10000u /* hundredths of a per cent */
+
 const char *const gtm_rule_names[GTM_RULES] = {
 	[GTM_RULE_UP] = "up",	      [GTM_RULE_NEW] = "new",
 	[GTM_RULE_OPEN] = "open",     [GTM_RULE_LAST] = "last",
@@ -29,6 +31,7 @@ const char *const gtm_verdict_names[GTM_VERDICTS] = {
 	[GTM_HELD] = "held",
 	[GTM_NEED_DOWN] = "what it needs is down",
 	[GTM_UNPREFERRED] = "another POP preferred",
+	[GTM_POP_GONE] = "its POP is not reached",
 };
 
 const char *const gtm_basis_names[GTM_BASES] = {
@@ -59,6 +62,24 @@ static bool has_needs(const struct gtm_candidate *candidate, uint64_t now_ms)
 	return true;
 }
 
+/*
+ * True if a POP that was measured is not reached: it answers nothing; or its
+ * value is too old beside the newest of any, so that it is not for want of
+ * those who measure.
+ */
+bool decide_gone(const struct gtm_world *world,
+		 const struct gtm_candidate *candidate)
+{
+	const struct config *config = world->config;
+	struct gtm_glance loss = gtm_slot_glance(&candidate->place->loss);
+
+	if (config->reach.gone != CONFIG_GONE_DOWN || loss.state == GTM_NEVER)
+		return false;
+	return loss.metric >= LOSS_ALL ||
+	       atomic_load_explicit(&world->reach_ms, memory_order_relaxed) >
+		       loss.when_ms + config->loss_age_ms;
+}
+
 enum gtm_class decide_class_odd(const struct decide_work *w,
 				const struct gtm_candidate *candidate,
 				const struct gtm_glance *glance)
@@ -75,7 +96,8 @@ enum gtm_class decide_class_odd(const struct decide_work *w,
 		return force == GTM_FORCED_UP ? GTM_C_UP : GTM_C_DOWN;
 	if (atomic_load_explicit(&admin->held, memory_order_relaxed) != 0)
 		return GTM_C_OUT;
-	if (!has_needs(candidate, now_ms))
+	if (!has_needs(candidate, now_ms) ||
+	    decide_gone(w->host->world, candidate))
 		return GTM_C_DOWN;
 	return candidate->cell == NULL
 		       ? GTM_C_UP

@@ -140,6 +140,7 @@ enum gtm_verdict {
 	GTM_HELD,	 /* failed, and is to be brought back by hand */
 	GTM_NEED_DOWN,	 /* a server that it needs is down */
 	GTM_UNPREFERRED, /* the client's rule prefers another POP */
+	GTM_POP_GONE,	 /* its POP is not reached */
 	GTM_VERDICTS,
 };
 extern const char *const gtm_verdict_names[GTM_VERDICTS];

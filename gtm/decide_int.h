@@ -106,6 +106,10 @@ enum gtm_class decide_class_odd(const struct decide_work *w,
 				const struct gtm_candidate *candidate,
 				const struct gtm_glance *glance);
 
+/* True if the candidate's POP is not reached, and that counts. */
+bool decide_gone(const struct gtm_world *world,
+		 const struct gtm_candidate *candidate);
+
 /* What classes depend on, in registers while many are found. */
 struct decide_terms {
 	uint64_t now_ms;

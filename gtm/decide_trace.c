@@ -38,6 +38,9 @@ static enum gtm_verdict verdict_of(const struct decide_work *w, uint32_t i,
 		return GTM_TOO_FEW;
 	switch (class) {
 	case GTM_C_DOWN:
+		if (tests_up(candidate) &&
+		    decide_gone(w->host->world, candidate))
+			return GTM_POP_GONE;
 		return candidate->n_needs > 0 && tests_up(candidate)
 			       ? GTM_NEED_DOWN
 			       : GTM_NOT_UP;

@@ -98,6 +98,7 @@ static void clear(struct gtm_stage *stage)
 		gtm_slot_set(&world->pops[i]->loss, &never);
 		gtm_slot_set(&world->pops[i]->bandwidth, &never);
 	}
+	atomic_store_explicit(&world->reach_ms, 0, memory_order_relaxed);
 	stage->changes = 0;
 	stage->set_ms = 0;
 }
@@ -205,6 +206,7 @@ static void put_pops(struct gtm_stage *stage, const struct gtm_history *h)
 				    &world->pops[k]->loss);
 			put_measure(&from->measure[JOURNAL_BANDWIDTH],
 				    &world->pops[k]->bandwidth);
+			gtm_world_reached(world, &world->pops[k]->loss);
 		}
 	}
 }

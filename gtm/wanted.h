@@ -5,7 +5,8 @@
  * measured: noted on the query path, taken by the engine.
  *
  * A table of 64-bit atomic words, each a prefix and its length, with one place
- * for each: what is there stays until it was taken, and what would have the
+ * for each, and who asked first: what is there stays until it was taken, and
+ * what would have the
  * same place comes another time.  So it is bounded, has no lock, and one that
  * is noted already costs a look.  What was taken is remembered too, so that it
  * is not noted again while it is being measured, until gtm_wanted_forget().
@@ -43,11 +44,11 @@ void gtm_wanted_note(struct gtm_wanted *w, const struct gtm_client *client,
 
 /*
  * Takes up to 'max' groups that were not taken yet, each goes on where the one
- * before has ended.  Returns how many; less than 'max' means that there are no
- * more.
+ * before has ended.  'clients' are those that asked, one of each group. Returns
+ * how many; less than 'max' means that there are no more.
  */
-size_t gtm_wanted_take(struct gtm_wanted *w, struct gtm_client *out,
-		       size_t max);
+size_t gtm_wanted_take(struct gtm_wanted *w, struct gtm_client *groups,
+		       struct gtm_client *clients, size_t max);
 
 /*
  * Forgets what was taken: whatever is still not known may be noted again.  To

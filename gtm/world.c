@@ -270,6 +270,17 @@ static size_t pop_find(const struct gtm_world *world, struct slice pop)
 	return i;
 }
 
+void gtm_world_reached(struct gtm_world *world, const struct gtm_slot *loss)
+{
+	struct gtm_glance glance = gtm_slot_glance(loss);
+
+	if (glance.state != GTM_NEVER &&
+	    glance.when_ms > atomic_load_explicit(&world->reach_ms,
+						  memory_order_relaxed))
+		atomic_store_explicit(&world->reach_ms, glance.when_ms,
+				      memory_order_relaxed);
+}
+
 enum gtm_row_fate gtm_world_feed_latency(struct gtm_world *world,
 					 const struct gtm_client *group,
 					 struct slice pop, double ms,
@@ -306,9 +317,12 @@ enum gtm_row_fate gtm_world_feed_pop(struct gtm_world *world, struct slice pop,
 		return GTM_ROW_UNKNOWN;
 	if (value > 100.0)
 		return GTM_ROW_VALUE;
-	return value_put(kind == GTM_LOSS ? &world->pops[i]->loss
-					  : &world->pops[i]->bandwidth,
-			 value * 100.0, age_ms, now_ms);
+	struct gtm_slot *slot = kind == GTM_LOSS ? &world->pops[i]->loss
+						 : &world->pops[i]->bandwidth;
+	enum gtm_row_fate fate = value_put(slot, value * 100.0, age_ms, now_ms);
+	if (fate == GTM_ROW_OK && kind == GTM_LOSS)
+		gtm_world_reached(world, slot);
+	return fate;
 }
 
 /*

@@ -175,6 +175,8 @@ struct gtm_world {
 	struct gtm_groups *groups; /* latencies; NULL: there is one POP */
 	uint16_t *columns;	   /* in it, held; as config->pops */
 	struct gtm_vector *points; /* as config->pops: where they are */
+	_Atomic uint64_t reach_ms; /* when the newest loss of any was measured
+				    */
 	bool rules_time;	   /* some rule of clients has latencies */
 	/* of this configuration's rules; NULL: none; the setter's to free */
 	const struct gtm_clients *_Atomic clients;
@@ -235,6 +237,9 @@ enum gtm_pop_kind { GTM_LOSS, GTM_BANDWIDTH };
 enum gtm_row_fate gtm_world_feed_pop(struct gtm_world *world, struct slice pop,
 				     enum gtm_pop_kind kind, double value,
 				     double age_ms, uint64_t now_ms);
+
+/* A POP's loss was set: for reach_ms. */
+void gtm_world_reached(struct gtm_world *world, const struct gtm_slot *loss);
 
 /*
  * Takes the round trip from a POP to a group of clients, in milliseconds; less

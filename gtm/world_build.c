@@ -246,6 +246,7 @@ static int pops_make(struct world_build *b)
 		if (world->pops[i] == NULL)
 			return -ENOMEM;
 		world_hold(&world->pops[i]->refs);
+		gtm_world_reached(world, &world->pops[i]->loss);
 	}
 	return 0;
 }

@@ -135,8 +135,9 @@ static void candidate_begin(const struct world_build *b, struct gtm_host *host,
 	candidate->n_needs = (uint8_t)from->n_needs;
 	candidate->needs = &b->world->needs[b->needs_at[server]];
 	candidate->alias = from->alias;
-	candidate->odd =
-		from->n_needs > 0 || from->weight == 0 || from->alias != NULL;
+	candidate->odd = from->n_needs > 0 || from->weight == 0 ||
+			 from->alias != NULL ||
+			 b->config->reach.gone == CONFIG_GONE_DOWN;
 	if (candidate->shed_from < from->capacity || from->slow_start_ms > 0)
 		host->thins = true;
 }

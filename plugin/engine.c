@@ -678,6 +678,7 @@ void engine_stop(struct engine *e)
 	(void)uv_loop_close(&e->loop);
 	fresh_free(e);
 	denials_free(e);
+	traffic_fini(&e->feed);
 	fill_free(e);
 	answer_maker_free(e->maker);
 	traffic_drains_free(e->drains);

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/rcu.h"
 #include "gtm/explain.h"
@@ -17,14 +18,92 @@
 
 #define WANTED_MAX 1000u /* in one reply */
 
-static void client_add(struct json_object *list, const struct gtm_client *c)
+#define HOWS	   65536u /* kept; a power of two */
+#define METHOD_MAX 8u	  /* octets of a name */
+
+/*
+ * How the latency of a group to a POP was measured, for people.  Of two that
+ * have the same place the newer one is kept.
+ */
+struct feed_how {
+	uint64_t tag; /* which group and POP; 0: none */
+	struct gtm_client client;
+	bool full;
+	char method[METHOD_MAX];
+};
+
+void traffic_fini(struct feed *feed)
+{
+	free(feed->hows);
+	feed->hows = NULL;
+}
+
+/* FNV-1a, mixed. */
+static uint64_t tag_of(const struct gtm_client *prefix, struct slice pop)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < sizeof(prefix->address); i++)
+		h = (h ^ prefix->address[i]) * UINT64_C(0x100000001b3);
+	h = (h ^ prefix->bits) * UINT64_C(0x100000001b3);
+	h = (h ^ prefix->v6) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < pop.n; i++)
+		h = (h ^ (uint8_t)pop.p[i]) * UINT64_C(0x100000001b3);
+	h = (h ^ h >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+	h ^= h >> 29;
+	return h != 0 ? h : 1;
+}
+
+void traffic_latency_how(struct engine *e, const struct row *row)
+{
+	struct feed *feed = &e->feed;
+
+	if (feed->hows == NULL)
+		feed->hows = calloc(HOWS, sizeof(*feed->hows));
+	if (feed->hows == NULL)
+		return;
+	uint64_t tag = tag_of(&row->prefix, row->of);
+	struct feed_how *how = &feed->hows[tag % HOWS];
+	*how = (struct feed_how){ .tag = tag,
+				  .client = row->client,
+				  .full = row->full };
+	(void)snprintf(how->method, sizeof(how->method), "%.*s",
+		       (int)row->method.n, row->method.p);
+}
+
+static struct json_object *client_json(const struct gtm_client *c)
 {
 	char address[INET6_ADDRSTRLEN];
 	char text[INET6_ADDRSTRLEN + 8];
 
 	(void)gtm_explain_address(c->v6, c->address, address);
 	(void)snprintf(text, sizeof(text), "%s/%u", address, c->bits);
-	json_object_array_add(list, json_object_new_string(text));
+	return json_object_new_string(text);
+}
+
+/* A whole address without its length. */
+static struct json_object *asker_json(const struct gtm_client *c)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (c->bits != (c->v6 ? 128 : 32))
+		return client_json(c);
+	return json_object_new_string(
+		gtm_explain_address(c->v6, c->address, address));
+}
+
+static void how_add(const struct engine *e, struct json_object *o,
+		    const struct gtm_client *prefix, const char *pop)
+{
+	uint64_t tag = tag_of(prefix, slice_of(pop));
+	const struct feed_how *how =
+		e->feed.hows != NULL ? &e->feed.hows[tag % HOWS] : NULL;
+
+	if (how == NULL || how->tag != tag)
+		return;
+	add_text(o, "method", how->method);
+	json_object_object_add(o, "of", asker_json(&how->client));
+	add_bool(o, "full", how->full);
 }
 
 void traffic_wanted(struct engine *e, struct control_client *client,
@@ -32,20 +111,26 @@ void traffic_wanted(struct engine *e, struct control_client *client,
 {
 	struct json_object *reply = json_object_new_object();
 	struct json_object *list = json_object_new_array();
-	struct gtm_client all[WANTED_MAX];
+	struct json_object *askers = json_object_new_array();
+	struct gtm_client all[WANTED_MAX], who[WANTED_MAX];
 
 	(void)request;
-	size_t n = gtm_wanted_take(e->process->wanted, all, WANTED_MAX);
-	for (size_t i = 0; i < n; i++)
-		client_add(list, &all[i]);
+	size_t n = gtm_wanted_take(e->process->wanted, all, who, WANTED_MAX);
+	for (size_t i = 0; i < n; i++) {
+		json_object_array_add(list, client_json(&all[i]));
+		json_object_array_add(askers, asker_json(&who[i]));
+	}
 	json_object_object_add(reply, "prefixes", list);
+	json_object_object_add(reply, "clients", askers);
 	control_reply(client, reply);
 }
 
 /* What is known of a group, and is not too old. */
-static void cells_add(struct json_object *list, const struct gtm_world *world,
+static void cells_add(const struct engine *e, struct json_object *list,
+		      const struct gtm_client *group,
 		      const struct gtm_row_cells *row)
 {
+	const struct gtm_world *world = e->snapshot->world;
 	uint64_t now_ms = clock_now_ms();
 	struct gtm_cell_time time =
 		gtm_cell_time(now_ms, world->config->latency_age_ms);
@@ -61,6 +146,7 @@ static void cells_add(struct json_object *list, const struct gtm_world *world,
 		if (ms < GTM_FAR_MS)
 			add_double(o, "ms", (double)ms);
 		add_seconds(o, "age_s", gtm_cell_age_ms(cell, now_ms));
+		how_add(e, o, group, world->config->pops[i].id);
 		json_object_array_add(list, o);
 	}
 }
@@ -86,8 +172,14 @@ void traffic_latency(struct engine *e, struct control_client *client,
 			gtm_groups_find(world->groups, &from, clock_now_ms());
 		add_bool(reply, "known", row.cells != NULL);
 		add_number(reply, "scope", row.scope);
-		if (row.cells != NULL)
-			cells_add(list, world, &row);
+		if (row.cells != NULL) {
+			struct gtm_client group = from;
+			group.bits = row.bits;
+			gtm_client_clear(&group);
+			json_object_object_add(reply, "group",
+					       client_json(&group));
+			cells_add(e, list, &group, &row);
+		}
 		rcu_leave();
 	}
 	json_object_object_add(reply, "pops", list);

@@ -18,6 +18,7 @@ enum {
 	ROW_ERROR,
 	ROW_FIELDS
 };
+#define HOW_FIELDS 8u /* of a latency and how it was measured */
 
 static struct slice text_at(struct json_object *row, size_t i)
 {
@@ -107,6 +108,18 @@ bool rows_prefix(struct slice text, struct gtm_client *prefix)
 	return true;
 }
 
+/* How a latency was measured. */
+static bool how_read(struct json_object *row, struct row *out)
+{
+	struct json_object *full = json_object_array_get_idx(row, 7);
+
+	out->method = text_at(row, 5);
+	out->full = json_object_get_boolean(full) != 0;
+	return out->method.p != NULL &&
+	       rows_prefix(text_at(row, 6), &out->client) &&
+	       json_object_is_type(full, json_type_boolean);
+}
+
 /* Those that begin with what they are. */
 static bool value_read(struct json_object *row, size_t n, double wall_s,
 		       struct row *out)
@@ -126,9 +139,17 @@ static bool value_read(struct json_object *row, size_t n, double wall_s,
 
 	while (i < 4 && (name.p == NULL || !slice_is(name, kinds[i].name)))
 		i++;
-	if (i == 4 || kinds[i].n != n)
+	out->method = (struct slice){ NULL, 0 };
+	if (i == 4)
 		return false;
 	out->kind = kinds[i].kind;
+	if (out->kind == ROW_LATENCY && n == HOW_FIELDS) {
+		if (!how_read(row, out))
+			return false;
+		n = kinds[i].n;
+	}
+	if (kinds[i].n != n)
+		return false;
 	out->of = text_at(row, n - 3);
 	out->age_ms = (wall_s - number_at(row, n - 2)) * 1000;
 	out->value = number_at(row, n - 1);

@@ -8,6 +8,7 @@
  *   ["loss", POP, TIME, PER CENT]
  *   ["bandwidth", POP, TIME, PER CENT]
  *   ["latency", PREFIX, POP, TIME, MILLISECONDS, or null: out of reach]
+ *   ["latency", PREFIX, POP, TIME, MILLISECONDS, METHOD, CLIENT, FULL]
  *
  * TIME is Unix time in seconds.  Kinds are told apart by length and first word.
  *
@@ -28,6 +29,10 @@ struct row {
 	struct gtm_client prefix; /* ROW_LATENCY */
 	double value;		  /* LATENCY: less than 0: out of reach */
 	double age_ms;
+	struct slice method;	  /* LATENCY, how it was measured; p NULL:
+				     not said */
+	struct gtm_client client; /* at whom */
+	bool full;		  /* who has answered itself */
 };
 
 /*

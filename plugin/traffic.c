@@ -170,6 +170,18 @@ static enum gtm_row_fate feed_test(struct engine *e, const struct gtm_row *row,
 	return fate;
 }
 
+static enum gtm_row_fate feed_latency(struct engine *e, const struct row *row,
+				      uint64_t now_ms)
+{
+	enum gtm_row_fate fate = gtm_world_feed_latency(
+		e->snapshot->world, &row->prefix, row->of, row->value,
+		row->age_ms, now_ms);
+
+	if (fate == GTM_ROW_OK && row->method.p != NULL)
+		traffic_latency_how(e, row);
+	return fate;
+}
+
 static enum gtm_row_fate feed_row(struct engine *e, const struct row *row,
 				  uint64_t now_ms, bool *changed)
 {
@@ -188,8 +200,7 @@ static enum gtm_row_fate feed_row(struct engine *e, const struct row *row,
 		return gtm_world_feed_pop(world, row->of, GTM_BANDWIDTH,
 					  row->value, row->age_ms, now_ms);
 	case ROW_LATENCY:
-		return gtm_world_feed_latency(world, &row->prefix, row->of,
-					      row->value, row->age_ms, now_ms);
+		return feed_latency(e, row, now_ms);
 	}
 	return GTM_ROW_UNKNOWN;
 }

@@ -21,11 +21,12 @@ struct snapshot;
 struct feed {
 	uint64_t batches, rows;
 	uint64_t fates[GTM_ROW_FATES];
-	uint64_t malformed;  /* rows that are none */
-	uint64_t last_ms;    /* when the last batch came, the tables' time */
-	char node[64];	     /* who sent it */
-	uint32_t told_s;     /* changes of state are logged: in this second */
-	uint32_t told, held; /* so many, and so many were not */
+	uint64_t malformed;    /* rows that are none */
+	uint64_t last_ms;      /* when the last batch came, the tables' time */
+	char node[64];	       /* who sent it */
+	uint32_t told_s;       /* changes of state are logged: in this second */
+	uint32_t told, held;   /* so many, and so many were not */
+	struct feed_how *hows; /* how latencies were measured, or NULL */
 };
 
 /* What an operator, or a failure, has said of a server. */
@@ -40,6 +41,8 @@ struct drain {
 	char *author;		  /* "" is fine */
 	int64_t since_s, until_s; /* Unix time; until 0: further notice */
 };
+
+void traffic_fini(struct feed *feed);
 
 /* Answers the command if it is one of these; else false. */
 bool traffic_handle(struct engine *e, struct control_client *client,

@@ -27,6 +27,10 @@ void traffic_wanted(struct engine *e, struct control_client *client,
 void traffic_latency(struct engine *e, struct control_client *client,
 		     struct json_object *request);
 
+struct row;
+/* A latency was taken: keeps how it was measured. */
+void traffic_latency_how(struct engine *e, const struct row *row);
+
 /* explain.c */
 void traffic_explain(struct engine *e, struct control_client *client,
 		     struct json_object *request);

@@ -209,6 +209,14 @@ static const struct command commands[] = {
 	  "estimates of the round trip to POPs, in milliseconds; and 'scope':\n"
 	  "who shares so many bits with it is known just so.\n",
 	  remote_client, 0, 1, 1 },
+	{ "latency", "latency ADDRESS[/BITS]",
+	  "how far a client is from the POPs",
+	  "A line a POP that is known: the round trip of the client's group "
+	  "in\n"
+	  "milliseconds; and, if a side-car said so, how it was measured, at\n"
+	  "whom, whether that client has answered itself ('full') or a router\n"
+	  "on the way ('partial'), and how long ago.\n",
+	  remote_latency, 0, 1, 1 },
 	{ "servers", "servers [SERVER]", "the servers, and how they are",
 	  "A line a server, then the tests that are not up; of one SERVER,\n"
 	  "all its tests.\n",

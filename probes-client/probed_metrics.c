@@ -150,6 +150,8 @@ void probed_metrics_put(struct probed_expo *expo,
 	put_feed(expo, metrics);
 	put_web(expo, metrics);
 	put_services(expo, metrics);
+	if (metrics->near != NULL)
+		near_stats_put(expo, metrics->near);
 }
 
 /* -- targets --------------------------------------------------------------- */

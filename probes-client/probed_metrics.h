@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 
+#include "probes-client/near_stats.h"
 #include "probes-client/probed_expo.h"
 #include "probes-client/probed_table.h"
 #include "probes-client/probed_tally.h"
@@ -24,6 +25,7 @@ struct probed_metrics {
 	struct probed_feed_stats feed;
 	struct probed_web_stats web;
 	const struct probed_values *values; /* NULL: none */
+	const struct near_stats *near;	    /* NULL: nothing */
 	uint64_t now_ms;		    /* monotonic */
 	uint64_t started_s;		    /* unix time */
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "probes-client/near.h"
 #include "probes-client/probed_engine.h"
 #include "probes-client/probed_feed.h"
 #include "probes-client/probed_hints.h"
@@ -39,6 +40,8 @@ struct run {
 	struct probed_values values;
 	struct probed_machines *machines;
 	struct probed_switches *switches;
+	struct near *near;
+	struct near_stats near_stats;
 	struct probed_tally *tally; /* of the table in use */
 	uint64_t started_s;
 	size_t n_up, n_down;
@@ -202,8 +205,10 @@ static void on_round(void *arg)
 
 static void on_scrape(void *arg, struct probed_metrics *metrics)
 {
-	const struct run *run = arg;
+	struct run *run = arg;
 
+	near_stats_of(run->near, &run->near_stats);
+	metrics->near = &run->near_stats;
 	metrics->version = PROBED_VERSION;
 	metrics->node = run->options->node;
 	metrics->table = probed_engine_table(run->engine);
@@ -245,6 +250,14 @@ static void on_hint(void *arg)
 }
 
 /* -- configuration --------------------------------------------------------- */
+
+/* Latency may be wanted only while a server is down. */
+static bool on_failed(void *arg)
+{
+	const struct run *run = arg;
+
+	return run->n_down > 0;
+}
 
 static const char *socket_of(const struct run *run, const struct config *config)
 {
@@ -336,6 +349,7 @@ static int table_use(struct run *run, struct probed_table *table)
 				 "no memory");
 	probed_scrape_use(run->scrape, socket_of(run, table->config),
 			  table->config);
+	near_use(run->near, socket_of(run, table->config), table->config);
 	return 0;
 }
 
@@ -457,6 +471,7 @@ static void stop(struct run *run, const char *why)
 	probed_scrape_close(run->scrape);
 	probed_machines_close(run->machines);
 	probed_switches_close(run->switches);
+	near_close_all(run->near);
 	probed_engine_close(run->engine);
 	probed_feed_close(run->feed);
 	probed_listen_close(run->listen);
@@ -530,6 +545,8 @@ static int parts_make(struct run *run)
 		&run->values, on_value,	 run
 	};
 	probed_values_init(&run->values);
+	struct near_setup near = { &run->loop, &run->log, run->options->node,
+				   on_failed, run };
 	int rc = probed_engine_new(&run->loop, probed_engine_tests_max(),
 				   &watcher, &run->engine);
 
@@ -545,6 +562,7 @@ static int parts_make(struct run *run)
 		rc = probed_machines_new(&measure, &run->machines);
 	if (rc == 0)
 		rc = probed_switches_new(&measure, &run->switches);
+	rc = near_new(&near, &run->near);
 	if (rc == 0)
 		rc = probed_scrape_new(&scraped, &run->scrape);
 	return rc;
@@ -559,6 +577,7 @@ static enum probed_exit serve(struct run *run, struct probed_table *table)
 		probed_feed_close(run->feed);
 		probed_machines_close(run->machines);
 		probed_switches_close(run->switches);
+		near_close_all(run->near);
 		uv_run(&run->loop, UV_RUN_DEFAULT);
 		probed_log_write(&run->log, PROBED_ERROR, "no memory");
 		return PROBED_TROUBLE;

@@ -13,6 +13,7 @@
 
 #include "probes-client/dial.h"
 #include "probes-client/nzctl_list.h"
+#include "probes-client/nzctl_near.h"
 #include "probes-client/nzctl_status.h"
 #include "probes-client/nzctl_traffic.h"
 #include "probes-client/pages.h"
@@ -579,6 +580,19 @@ enum nzctl_exit remote_client(const struct nzctl_options *options)
 	if (result == NZCTL_DONE && !options->json)
 		show_object(stdout,
 			    json_object_object_get(talk.reply, "client"), NULL);
+	talk_end(&talk);
+	return result;
+}
+
+enum nzctl_exit remote_latency(const struct nzctl_options *options)
+{
+	struct json_object *request = request_of(options);
+	struct talk talk;
+
+	add_text(request, "client", options->argv[0]);
+	enum nzctl_exit result = ask(&talk, options, request, false);
+	if (result == NZCTL_DONE && !options->json)
+		nzctl_near_latency(stdout, talk.reply, options->argv[0]);
 	talk_end(&talk);
 	return result;
 }

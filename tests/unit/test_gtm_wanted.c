@@ -54,12 +54,15 @@ static void test_lengths(void **unused)
 		struct gtm_client c = cases[i].v6
 					      ? client_v6(cases[i].client)
 					      : client(10, 1, cases[i].client);
-		struct gtm_client out[2];
+		struct gtm_client out[2], asked[2];
 		struct gtm_wanted *w;
 		assert_int_equal(gtm_wanted_new(16, 24, 56, &w), 0);
 		gtm_wanted_note(w, &c, cases[i].group);
-		assert_int_equal(gtm_wanted_take(w, out, 2), 1);
+		assert_int_equal(gtm_wanted_take(w, out, asked, 2), 1);
 		check(&out[0], cases[i].v6, cases[i].want);
+		assert_int_equal(asked[0].v6, c.v6);
+		assert_int_equal(asked[0].bits, c.bits);
+		assert_memory_equal(asked[0].address, c.address, 16);
 		gtm_wanted_free(w);
 	}
 }
@@ -67,7 +70,7 @@ static void test_lengths(void **unused)
 static void test_once(void **unused)
 {
 	struct gtm_client c = client(10, 1, 32);
-	struct gtm_client out[4];
+	struct gtm_client out[4], asked[4];
 	struct gtm_wanted *w;
 
 	(void)unused;
@@ -76,14 +79,14 @@ static void test_once(void **unused)
 		gtm_wanted_note(w, &c, 0);
 		c.address[3]++;
 	}
-	assert_int_equal(gtm_wanted_take(w, out, 4), 1);
+	assert_int_equal(gtm_wanted_take(w, out, asked, 4), 1);
 	gtm_wanted_note(w, &c, 0); /* is being measured */
-	assert_int_equal(gtm_wanted_take(w, out, 4), 0);
+	assert_int_equal(gtm_wanted_take(w, out, asked, 4), 0);
 	gtm_wanted_forget(w);
-	assert_int_equal(gtm_wanted_take(w, out, 4), 0);
+	assert_int_equal(gtm_wanted_take(w, out, asked, 4), 0);
 	gtm_wanted_note(w, &c, 0);
 	gtm_wanted_forget(w); /* not taken: stays */
-	assert_int_equal(gtm_wanted_take(w, out, 4), 1);
+	assert_int_equal(gtm_wanted_take(w, out, asked, 4), 1);
 	gtm_wanted_free(w);
 }
 
@@ -91,7 +94,7 @@ static void test_once(void **unused)
 static void test_bounded(void **unused)
 {
 	static bool seen[256][256];
-	struct gtm_client out[7];
+	struct gtm_client out[7], asked[7];
 	struct gtm_wanted *w;
 	size_t n = 0, got;
 
@@ -102,7 +105,7 @@ static void test_bounded(void **unused)
 		gtm_wanted_note(w, &c, 0);
 	}
 	do {
-		got = gtm_wanted_take(w, out, 7);
+		got = gtm_wanted_take(w, out, asked, 7);
 		for (size_t i = 0; i < got; i++) {
 			bool *s = &seen[out[i].address[0]][out[i].address[1]];
 			assert_false(*s);
@@ -143,7 +146,7 @@ static void *note_always(void *arg)
 static void test_race(void **unused)
 {
 	pthread_t thread[THREADS];
-	struct gtm_client out[16];
+	struct gtm_client out[16], asked[16];
 	struct gtm_wanted *w;
 	size_t n = 0;
 
@@ -153,16 +156,20 @@ static void test_race(void **unused)
 		assert_int_equal(
 			pthread_create(&thread[i], NULL, note_always, w), 0);
 	for (unsigned int i = 0; i < 1000; i++) {
-		size_t got = gtm_wanted_take(w, out, 16);
-		for (size_t j = 0; j < got; j++)
+		size_t got = gtm_wanted_take(w, out, asked, 16);
+		for (size_t j = 0; j < got; j++) {
 			check(&out[j], false, 16);
+			assert_int_equal(asked[j].bits, 32);
+			assert_memory_equal(asked[j].address, out[j].address,
+					    2);
+		}
 		n += got;
 		if (i % 10 == 0)
 			gtm_wanted_forget(w);
 	}
 	for (unsigned int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_join(thread[i], NULL), 0);
-	while (gtm_wanted_take(w, out, 16) > 0)
+	while (gtm_wanted_take(w, out, asked, 16) > 0)
 		n++;
 	assert_true(n > 0);
 	gtm_wanted_free(w);

@@ -66,6 +66,7 @@ class Named(Pausable):
 
     address = "127.0.0.1"
     has_plugin = False  # and so perhaps a sanitizer
+    within = ()  # a command that runs it: in another namespace
 
     def __init__(self, what="named", options="", body="", workers=2):
         self.what = what
@@ -130,7 +131,7 @@ controls {{ inet 127.0.0.1 port {self.rndc_port} allow {{ 127.0.0.1; }}
         prefix, env = _sanitized() if self.has_plugin else ([], None)
         with open(self.path("log"), "ab") as log:
             self.process = subprocess.Popen(
-                prefix + [NAMED, "-g", "-c", self.path("named.conf"),
+                [*self.within, *prefix] + [NAMED, "-g", "-c", self.path("named.conf"),
                           "-n", str(self.workers)],
                 cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log)

@@ -173,6 +173,7 @@ struct config_service {
 	bool verify;	     /* the certificate */
 	const char *ca_file; /* NULL: the system's */
 	uint32_t interval_ms, timeout_ms;
+	uint32_t fast_ms;     /* the interval while the state is in doubt */
 	uint32_t max_age_ms;  /* older values are unknown */
 	uint8_t jitter_pct;   /* of the interval, 0..50 */
 	uint8_t rise, fall;   /* 1..100 */

@@ -377,11 +377,16 @@ static void times_check(struct config_check *c, const struct config_value *v)
 {
 	const struct config_value *interval = &v[SERVICE_INTERVAL];
 	const struct config_value *timeout = &v[SERVICE_TIMEOUT];
+	const struct config_value *fast = &v[SERVICE_FAST_INTERVAL];
 	const struct config_value *degraded = &v[SERVICE_DEGRADED];
 
 	if (interval->ok && timeout->ok && timeout->n > interval->n)
 		config_find(c, timeout->given ? timeout->node : interval->node,
 			    "\"timeout\" is longer than \"interval\"");
+	if (fast->given && fast->ok && interval->ok && fast->n > interval->n)
+		config_find(c, fast->node,
+			    "\"fast-interval\" is longer than "
+			    "\"interval\"");
 	if (degraded->given && degraded->ok && timeout->ok &&
 	    degraded->n >= timeout->n)
 		config_find(c, degraded->node,

@@ -132,6 +132,18 @@ static const uint32_t *indices_keep(struct config_check *c,
 
 /* -- services ------------------------------------------------------------ */
 
+#define FAST_MIN_MS 1000u /* of the default of "fast-interval" */
+
+/* A fifth of the interval, but not below a second or beyond the interval. */
+static uint32_t fast_of(uint32_t interval_ms)
+{
+	uint32_t fast_ms = interval_ms / 5;
+
+	if (fast_ms < FAST_MIN_MS)
+		fast_ms = FAST_MIN_MS;
+	return fast_ms < interval_ms ? fast_ms : interval_ms;
+}
+
 /* A host name as HTTP and TLS want it: without the final dot. */
 static const char *host_keep(struct config_check *c, struct config_traffic *t,
 			     const struct dname *name)
@@ -150,6 +162,9 @@ static void service_keep(struct config_check *c, struct config_traffic *t,
 	s->verify = v[SERVICE_VERIFY].n != 0;
 	s->interval_ms = (uint32_t)v[SERVICE_INTERVAL].n;
 	s->timeout_ms = (uint32_t)v[SERVICE_TIMEOUT].n;
+	s->fast_ms = v[SERVICE_FAST_INTERVAL].given
+			     ? (uint32_t)v[SERVICE_FAST_INTERVAL].n
+			     : fast_of(s->interval_ms);
 	s->max_age_ms = v[SERVICE_MAX_AGE].given
 				? (uint32_t)v[SERVICE_MAX_AGE].n
 				: 0; /* see service_end() */

@@ -105,6 +105,14 @@ static const struct schema_key service_keys[] = {
 				      "cent of it",
 			     .is = INTEGER(0, 50),
 			     PRESET(10) },
+	[SERVICE_FAST_INTERVAL] = { .name = "fast-interval",
+				    .about =
+					    "Time to the next test while tests "
+					    "disagree with a server's state, "
+					    "not over the interval; without "
+					    "it, a fifth of the interval, but "
+					    "at least 1s",
+				    .is = DURATION(100, DAY_MS) },
 	[SERVICE_DEGRADED] = { .name = "degraded",
 			       .about = "An answer that takes longer counts as "
 					"load, not as a failure",

@@ -178,7 +178,7 @@ static enum gtm_row_fate feed_latency(struct engine *e, const struct row *row,
 		row->age_ms, now_ms);
 
 	if (fate == GTM_ROW_OK && row->method.p != NULL)
-		traffic_latency_how(e, row);
+		traffic_latency_how(e, row, now_ms);
 	return fate;
 }
 

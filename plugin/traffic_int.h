@@ -29,7 +29,8 @@ void traffic_latency(struct engine *e, struct control_client *client,
 
 struct row;
 /* A latency was taken: keeps how it was measured. */
-void traffic_latency_how(struct engine *e, const struct row *row);
+void traffic_latency_how(struct engine *e, const struct row *row,
+			 uint64_t now_ms);
 
 /* explain.c */
 void traffic_explain(struct engine *e, struct control_client *client,

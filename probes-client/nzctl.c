@@ -27,6 +27,7 @@
 
 #define SOCKET_DEFAULT "/var/lib/bind/nearzone/control.sock"
 #define SOCKET_ENV     "NEARZONE_SOCKET"
+#define VIEW_DEFAULT   NZCTL_VIEW_DEFAULT
 #define TIMEOUT_MS     10000u
 #define TIMEOUT_MAX_S  86400u
 #define MAX_MAX	       1000000u
@@ -51,6 +52,7 @@ enum {
 	TAKES_BEFORE = 8192,
 	TAKES_LATENCY = 16384,
 	TAKES_PLACES = 32768,
+	TAKES_VIEW = 65536,
 };
 
 enum option_id {
@@ -75,6 +77,7 @@ enum option_id {
 	OPT_ROOT,
 	OPT_NAMED,
 	OPT_PLUGIN,
+	OPT_VIEW,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -101,6 +104,7 @@ static const struct option long_options[] = {
 	{ "root", required_argument, NULL, OPT_ROOT },
 	{ "named", required_argument, NULL, OPT_NAMED },
 	{ "plugin", required_argument, NULL, OPT_PLUGIN },
+	{ "view", required_argument, NULL, OPT_VIEW },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -243,11 +247,16 @@ static const struct command commands[] = {
 	  "Held is a server with \"failback\": \"manual\" that has failed.\n"
 	  "Exits 0 also when nothing was said of it.\n",
 	  remote_undrain, TAKES_POP, 0, 1 },
-	{ "probes", "probes [SERVER]", "what the tests of servers say",
+	{ "probes", "probes [SERVER] [--view PATH]",
+	  "what the tests of servers say",
 	  "A line for each service on each address: state, age of the newest\n"
 	  "result, how long it has been in that state, metric, who reports,\n"
-	  "and what went wrong; then what the side-car has sent.\n",
-	  remote_probes, 0, 0, 1 },
+	  "and what went wrong; then what the side-car has sent.  If there is\n"
+	  "a side-car here (--view, or " VIEW_DEFAULT "),\n"
+	  "also its last 20 results, the newest last ('.' is good, letters "
+	  "are\n"
+	  "errors), and when the next test is due; of one SERVER, more.\n",
+	  remote_probes, TAKES_VIEW, 0, 1 },
 	{ "probe", "probe run SERVICE SERVER [--config FILE]",
 	  "test a server once, now",
 	  "Does what the side-car does for SERVICE at each address of SERVER,\n"
@@ -492,6 +501,9 @@ static enum nzctl_exit take_text(int id, struct nzctl_options *options)
 	case OPT_BEFORE:
 		options->before = optarg;
 		break;
+	case OPT_VIEW:
+		options->view = optarg;
+		break;
 	case OPT_LATENCY:
 		options->latency = optarg;
 		break;
@@ -551,6 +563,8 @@ static unsigned takes(int id)
 	case OPT_NAMED:
 	case OPT_PLUGIN:
 		return TAKES_PLACES;
+	case OPT_VIEW:
+		return TAKES_VIEW;
 	default:
 		return 0;
 	}

@@ -15,6 +15,9 @@ enum nzctl_exit {
 	NZCTL_TROUBLE = 3, /* no talk with the plugin, or output lost */
 };
 
+/* Where the side-car shows its tests. */
+#define NZCTL_VIEW_DEFAULT "/run/nearzone-probed/view.sock"
+
 struct nzctl_options {
 	const char *socket;
 	unsigned timeout_ms;
@@ -35,6 +38,7 @@ struct nzctl_options {
 	const char *before;		   /* --before, or NULL */
 	const char *latency;		   /* --latency, or NULL */
 	const char *root, *named, *plugin; /* of doctor, or NULL */
+	const char *view;		   /* --view, or NULL */
 	const char *command;
 	int argc; /* what follows the command */
 	char **argv;

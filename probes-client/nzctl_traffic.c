@@ -101,7 +101,8 @@ static void rows_show(FILE *out, struct json_object *rows, int indent)
 	static const char *const optional[] = {
 		"age_s",   "metric", "for_s",	 "probe",	  "node",
 		"error",   "note",   "given",	 "share_pct",	  "latency_ms",
-		"latency", "load",   "loss_pct", "bandwidth_pct", "cost"
+		"latency", "load",   "loss_pct", "bandwidth_pct", "cost",
+		"last",	   "next_s"
 	};
 
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
@@ -191,7 +192,10 @@ static struct json_object *test_row(struct json_object *test,
 	cells_result(row, test);
 	cell(row, "for_s", test, "since_s");
 	cell(row, "node", test, "node");
-	cell(row, "error", test, "error");
+	cell(row, "last", test, "last");
+	cell(row, "next_s", test, "next_s");
+	cell(row, "error", test,
+	     get(test, "cause") != NULL ? "cause" : "error");
 	return row;
 }
 

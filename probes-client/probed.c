@@ -21,6 +21,7 @@ enum option_id {
 	OPT_CONFIG = 256,
 	OPT_NODE,
 	OPT_SOCKET,
+	OPT_VIEW,
 	OPT_CHECK,
 	OPT_ONCE,
 	OPT_JSON,
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "node", required_argument, NULL, OPT_NODE },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "view", required_argument, NULL, OPT_VIEW },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -54,6 +56,9 @@ static void help(void)
 	     "  --socket PATH   the plugin's control socket\n"
 	     "                  (default: $" SOCKET_ENV ", or the\n"
 	     "                  configuration's 'control.socket')\n"
+	     "  --view PATH     a unix socket on which 'nzctl probes' sees "
+	     "the\n"
+	     "                  tests\n"
 	     "  --check         check the configuration, list what would be\n"
 	     "                  tested, and end\n"
 	     "  --once          test everything once, show the results, and "
@@ -97,6 +102,9 @@ static enum probed_exit take_options(int argc, char **argv,
 			break;
 		case OPT_SOCKET:
 			options->socket = optarg;
+			break;
+		case OPT_VIEW:
+			options->view = optarg;
 			break;
 		case OPT_CHECK:
 			options->check = true;

@@ -23,5 +23,6 @@ struct probed_options {
 	const char *config; /* file */
 	const char *node;
 	const char *socket; /* NULL: the configuration's */
+	const char *view;   /* socket to show tests on; NULL: none */
 	bool check, once, json, verbose;
 };

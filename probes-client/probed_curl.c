@@ -14,8 +14,7 @@
 
 #define HEADERS_MAX	65536u /* octets of all headers of an answer */
 #define URL_MAX		1400   /* a host name as text, and a little more */
-#define TARGET_MAX	(3 * 2048 + 1) /* a path, all of it as %XX */
-#define CA_CACHE_S	300L	       /* then a file is read again */
+#define CA_CACHE_S	300L   /* then a file is read again */
 #define HAVE_CA_CACHING (LIBCURL_VERSION_NUM >= 0x075700)
 
 /* -- what comes back ------------------------------------------------------ */
@@ -69,15 +68,11 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 
 /* -- setting up ----------------------------------------------------------- */
 
-/*
- * The path as it goes into the request: octets that have no place in one are
- * escaped, the rest is the operator's.
- */
-static void target_print(const char *path, char *out)
+void probed_curl_target_print(const char *path, char *out)
 {
 	size_t n = 0;
 
-	for (; *path != '\0' && n + 4 < TARGET_MAX; path++) {
+	for (; *path != '\0' && n + 4 < PROBED_CURL_TARGET_MAX; path++) {
 		unsigned char c = (unsigned char)*path;
 		if (c > 0x20 && c < 0x7f && c != '#')
 			out[n++] = (char)c;
@@ -100,7 +95,8 @@ static int set_where(struct probed_curl *curl, const struct probed_task *task)
 {
 	const struct config_service *service = task->service;
 	bool tls = service->probe != CONFIG_HTTP;
-	char literal[PROBED_ADDRESS_MAX + 2], url[URL_MAX], target[TARGET_MAX];
+	char literal[PROBED_ADDRESS_MAX + 2], url[URL_MAX],
+		target[PROBED_CURL_TARGET_MAX];
 	char route[sizeof(literal) + 16];
 
 	literal_print(task, literal, sizeof(literal));
@@ -108,7 +104,7 @@ static int set_where(struct probed_curl *curl, const struct probed_task *task)
 		 service->host != NULL ? service->host : literal,
 		 service->port);
 	snprintf(route, sizeof(route), "::%s:%u", literal, service->port);
-	target_print(service->path, target);
+	probed_curl_target_print(service->path, target);
 	curl->connect_to = curl_slist_append(NULL, route);
 	if (curl->connect_to == NULL)
 		return -ENOMEM;
@@ -151,13 +147,22 @@ static int set_trust(struct probed_curl *curl,
 	return 0;
 }
 
-/* No program that is run meanwhile keeps a connection open. */
-static curl_socket_t on_open(void *arg, curlsocktype purpose,
-			     struct curl_sockaddr *to)
+/*
+ * No program that is run meanwhile keeps a connection open; and libcurl does
+ * not say why there is no socket.
+ */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose,
+			       struct curl_sockaddr *address)
 {
-	(void)arg;
+	struct probed_curl *curl = arg;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+			address->protocol);
+
 	(void)purpose;
-	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	if (fd >= 0)
+		return fd;
+	curl->socket_error = errno;
+	return CURL_SOCKET_BAD;
 }
 
 static int set_method(struct probed_curl *curl,
@@ -228,7 +233,6 @@ static void set_manners(struct probed_curl *curl)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 			 curl->http2 ? (long)CURL_HTTP_VERSION_2TLS
 				     : (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, curl->headers);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT,
 			 "nearzone-probed/" PROBED_VERSION);
@@ -239,6 +243,8 @@ static void set_manners(struct probed_curl *curl)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, curl);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, curl);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, curl);
 }
 
 int probed_curl_init(struct probed_curl *curl, const struct probed_task *task,
@@ -334,9 +340,10 @@ static void times_take(struct probed_curl *curl)
 
 static enum probe_error connect_judge(const struct probed_curl *curl)
 {
-	long error = 0;
+	long error = curl->socket_error;
 
-	curl_easy_getinfo(curl->easy, CURLINFO_OS_ERRNO, &error);
+	if (error == 0)
+		curl_easy_getinfo(curl->easy, CURLINFO_OS_ERRNO, &error);
 	return error == 0 ? PROBE_UNREACHABLE
 			  : probed_connect_error((int)error);
 }
@@ -377,7 +384,9 @@ static enum probe_error code_judge(const struct probed_curl *curl,
 static void words_print(const struct probed_curl *curl, CURLcode code,
 			char *detail, size_t size)
 {
-	if (curl->flood)
+	if (curl->socket_error != 0)
+		uv_strerror_r(-curl->socket_error, detail, size);
+	else if (curl->flood)
 		snprintf(detail, size, "more than %u octets of headers",
 			 HEADERS_MAX);
 	else

@@ -11,6 +11,8 @@
 #include "probes-client/probed_check.h"
 #include "probes-client/probed_test.h"
 
+#define PROBED_CURL_TARGET_MAX (3 * 2048 + 1) /* a path, all of it as %XX */
+
 struct probed_curl {
 	CURL *easy; /* NULL: none */
 	struct curl_slist *headers, *connect_to;
@@ -20,6 +22,7 @@ struct probed_curl {
 	bool flood;		  /* stopped by us: headers without end */
 	size_t n_headers;	  /* octets */
 	uint32_t limit_ms;	  /* of the whole test */
+	int socket_error;	  /* errno: there is no socket for it; else 0 */
 	struct probed_check check;
 	char error[CURL_ERROR_SIZE];
 };
@@ -36,3 +39,10 @@ enum probe_error probed_curl_judge(struct probed_curl *curl, CURLcode code,
 
 /* What it is doing: "connecting, 2s", into 'out' (size > 0). */
 void probed_curl_phase(const struct probed_curl *curl, char *out, size_t size);
+
+/*
+ * Writes the path as it goes into a request into 'out'
+ * (PROBED_CURL_TARGET_MAX): octets that have no place in one are escaped, the
+ * rest is the operator's.
+ */
+void probed_curl_target_print(const char *path, char *out);

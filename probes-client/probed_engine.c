@@ -12,19 +12,26 @@
 #include "probes-client/probed_sched.h"
 #include "probes-client/probed_test.h"
 
-#define FILES_OWN 160u /* descriptors that are not for tests */
-#define TESTS_FEW 16u  /* at one time, where there are hardly more */
+#define FILES_OWN 160u	/* descriptors that are not for tests */
+#define TESTS_FEW 16u	/* at one time, where there are hardly more */
+#define AGAIN_MS  1000u /* to the next test after a void one, about */
+#define SLOT_MS	  5u	/* tests due within it begin together */
+#define SLOT_FEW  8u	/* so many may begin in any slot */
+#define RUSH	  4u	/* times the usual pace, to catch up */
 
 struct probed_engine {
 	uv_loop_t *loop;
 	uv_timer_t timer;
+	uint64_t planned_ms; /* when it fires; 0: it does not */
+	uint64_t slot_ms;    /* when it may fire next */
 	struct probed_kinds *kinds;
 	struct probed_table *table;
 	struct probed_sched sched;
 	struct probed_list line; /* due, but too many tests are running */
 	size_t n_running, tests_max;
+	size_t slot_max; /* tests that begin in a slot */
 	size_t n_untested;
-	uint64_t n_missed;
+	uint64_t n_missed, n_late, n_lacking;
 	struct probed_histo lag;
 	bool round;
 	uint64_t rnd;
@@ -56,20 +63,28 @@ static uint32_t random_bits(struct probed_engine *engine)
 
 static void on_timer(uv_timer_t *timer);
 
-/* Sets the timer for what comes next. */
+/*
+ * Sets the timer for what comes next.  To wake up for each of 2000 tests a
+ * second costs more than many of the tests.
+ */
 static void plan(struct probed_engine *engine)
 {
 	uint64_t due = probed_sched_due(&engine->sched);
-	uint64_t now = now_ms();
 	bool turn = engine->line.n > 0 && engine->n_running < engine->tests_max;
 
 	if (due == PROBED_SCHED_NEVER && !turn) {
 		uv_timer_stop(&engine->timer);
+		engine->planned_ms = 0;
 		return;
 	}
+	if (turn || due < engine->slot_ms)
+		due = engine->slot_ms;
+	if (engine->planned_ms == due)
+		return;
+	uint64_t now = now_ms();
 	uv_update_time(engine->loop);
-	uv_timer_start(&engine->timer, on_timer,
-		       turn || due <= now ? 0 : due - now, 0);
+	uv_timer_start(&engine->timer, on_timer, due > now ? due - now : 0, 0);
+	engine->planned_ms = due;
 }
 
 /* -- one test ------------------------------------------------------------ */
@@ -91,9 +106,38 @@ static void test_over(struct probed_engine *engine,
 
 	if (change == PROBED_FIRST)
 		engine->n_untested--;
+	target->due_ms = probed_sched_after(target, now_ms());
 	probed_sched_put(&engine->sched, target);
 	engine->watcher.result(engine->watcher.arg, target, result, change);
 	round_check(engine);
+}
+
+/* The trouble is ours: what is known of the server stays.  To be late may be an
+ * excuse once. */
+static bool is_void(struct probed_engine *engine, struct probed_target *target,
+		    const struct probed_result *result)
+{
+	bool was_moot = target->was_moot;
+
+	target->was_moot = result->moot != PROBED_NOT_MOOT;
+	if (!target->was_moot || (was_moot && result->moot == PROBED_LATE))
+		return false;
+	if (engine->watcher.moot(engine->watcher.arg, target, result))
+		return false;
+	engine->n_late += result->moot == PROBED_LATE;
+	engine->n_lacking += result->moot == PROBED_LACKING;
+	return true;
+}
+
+/* Soon, but not all together. */
+static void test_again(struct probed_engine *engine,
+		       struct probed_target *target)
+{
+	uint64_t soon = now_ms() + AGAIN_MS / 2 +
+			((uint64_t)random_bits(engine) * AGAIN_MS >> 32);
+
+	target->due_ms = soon < target->regular_ms ? soon : target->regular_ms;
+	probed_sched_put(&engine->sched, target);
 }
 
 static void on_done(void *arg, const struct probed_result *result)
@@ -103,7 +147,10 @@ static void on_done(void *arg, const struct probed_result *result)
 
 	target->test = NULL;
 	engine->n_running--;
-	test_over(engine, target, result);
+	if (is_void(engine, target, result))
+		test_again(engine, target);
+	else
+		test_over(engine, target, result);
 	plan(engine);
 }
 
@@ -120,7 +167,7 @@ static int start(struct probed_engine *engine, struct probed_target *target)
 	return probed_kinds_start(engine->kinds, &task, &target->test);
 }
 
-/* The next test is due so long after this one was due, not after its end. */
+/* The next turn comes so long after this one was due, not after its end. */
 static void test_start(struct probed_engine *engine,
 		       struct probed_target *target)
 {
@@ -129,17 +176,23 @@ static void test_start(struct probed_engine *engine,
 
 	probed_histo_take(&engine->lag,
 			  now > target->due_ms ? now - target->due_ms : 0);
-	target->due_ms =
-		probed_sched_next(target->due_ms, service->interval_ms,
-				  service->jitter_pct, random_bits(engine));
+	target->begun_ms = target->due_ms;
+	if (target->due_ms >= target->regular_ms)
+		target->regular_ms = probed_sched_next(
+			target->regular_ms, service->interval_ms,
+			service->jitter_pct, random_bits(engine));
 	if (start(engine, target) == 0) {
 		engine->n_running++;
 		return;
 	}
 	struct probed_result failed = { .error = PROBE_LOCAL,
 					.metric_ms = PROBE_METRIC_FAILED,
+					.moot = PROBED_LACKING,
 					.detail = "no memory" };
-	test_over(engine, target, &failed);
+	if (is_void(engine, target, &failed))
+		test_again(engine, target);
+	else
+		test_over(engine, target, &failed);
 }
 
 /* -- the schedule ---------------------------------------------------------- */
@@ -147,8 +200,10 @@ static void test_start(struct probed_engine *engine,
 static void line_serve(struct probed_engine *engine)
 {
 	struct probed_link *link;
+	size_t n = 0;
 
-	while (engine->n_running < engine->tests_max &&
+	while (n++ < engine->slot_max &&
+	       engine->n_running < engine->tests_max &&
 	       (link = probed_list_first(&engine->line)) != NULL) {
 		probed_list_remove(&engine->line, link);
 		test_start(engine,
@@ -162,6 +217,8 @@ static void on_timer(uv_timer_t *timer)
 	struct probed_target *target;
 	uint64_t now = now_ms();
 
+	engine->planned_ms = 0;
+	engine->slot_ms = now + SLOT_MS;
 	while ((target = probed_sched_take(&engine->sched, now)) != NULL) {
 		if (probed_sched_missed(target, now)) {
 			engine->n_missed++;
@@ -198,6 +255,17 @@ static void table_drop(struct probed_engine *engine, struct probed_table *table)
 	probed_table_free(table);
 }
 
+/* What is late, or fails all at once, must not make a burst. */
+static size_t slot_max_of(const struct probed_table *table)
+{
+	double per_ms = 0;
+
+	for (size_t i = 0; i < table->n; i++)
+		per_ms += 1.0 / table->targets[i]->service->interval_ms;
+	double max = per_ms * SLOT_MS * RUSH;
+	return max > SLOT_FEW ? (size_t)max : SLOT_FEW;
+}
+
 /* A new one is put into the schedule; one whose interval is now shorter does
  * not wait for the longer one to end. */
 static void target_enter(struct probed_engine *engine,
@@ -210,14 +278,17 @@ static void target_enter(struct probed_engine *engine,
 		target->owner = engine;
 		target->since_ms = now;
 		target->due_ms = now + phase;
+		target->regular_ms =
+			probed_sched_turn(i, now, target->due_ms, interval_ms);
 		probed_sched_put(&engine->sched, target);
 		return;
 	}
-	if (target->due_ms <= now + 2 * (uint64_t)interval_ms)
+	if (target->regular_ms <= now + 2 * (uint64_t)interval_ms)
 		return;
 	bool in = target->heap_at != 0;
 	probed_sched_remove(&engine->sched, target);
 	target->due_ms = now + phase;
+	target->regular_ms = target->due_ms;
 	if (in)
 		probed_sched_put(&engine->sched, target);
 }
@@ -238,6 +309,7 @@ int probed_engine_use(struct probed_engine *engine, struct probed_table *table)
 	probed_kinds_forget(engine->kinds);
 	for (size_t i = 0; i < table->n; i++)
 		target_enter(engine, table->targets[i], i, now);
+	engine->slot_max = slot_max_of(table);
 	engine->n_untested = probed_table_count(table, PROBED_UNTESTED);
 	round_check(engine);
 	plan(engine);
@@ -267,6 +339,8 @@ probed_engine_stats(const struct probed_engine *engine)
 		.running = engine->n_running,
 		.waiting = engine->line.n,
 		.missed = engine->n_missed,
+		.late = engine->n_late,
+		.lacking = engine->n_lacking,
 		.lag = engine->lag,
 	};
 }

@@ -25,6 +25,12 @@ struct probed_watcher {
 		       enum probed_change change);
 	/* Once: every target has had its first result. */
 	void (*round)(void *arg);
+	/*
+	 * A test of 'target' said nothing of the server.  False: it is made
+	 * again, soon.  True: it is taken for a failure.
+	 */
+	bool (*moot)(void *arg, const struct probed_target *target,
+		     const struct probed_result *result);
 	/* The target is no longer in the configuration, and will be freed. */
 	void (*gone)(void *arg, struct probed_target *target);
 	void *arg;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "probes-client/probed_rows.h"
 
@@ -289,6 +290,17 @@ static size_t queued(const struct probed_feed *feed)
 	       feed->setup.values->queue.n;
 }
 
+static size_t rows_line(struct probed_feed *feed, char *out)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	feed->rows.unix_ms = (int64_t)now.tv_sec * 1000 +
+			     now.tv_nsec / 1000000 - (int64_t)now_ms();
+	return probed_rows_line(&feed->rows, feed->setup.node, feed->rows_max,
+				out);
+}
+
 /* Rows or values; in turns, if both are due. */
 static size_t line_print(struct probed_feed *feed, char *out)
 {
@@ -299,8 +311,7 @@ static size_t line_print(struct probed_feed *feed, char *out)
 	if (values)
 		return probed_values_line(feed->setup.values, feed->setup.node,
 					  feed->rows_max, out);
-	return probed_rows_line(&feed->rows, feed->setup.node, feed->rows_max,
-				out);
+	return rows_line(feed, out);
 }
 
 static void batch_send(struct probed_feed *feed)
@@ -331,17 +342,41 @@ static void batch_send(struct probed_feed *feed)
 	feed->deadline_ms = now_ms() + ANSWER_MS;
 }
 
+static int when_compare(const void *a, const void *b)
+{
+	const struct probed_target *const *x = a, *const *y = b;
+
+	if ((*x)->tested_ms != (*y)->tested_ms)
+		return (*x)->tested_ms < (*y)->tested_ms ? -1 : 1;
+	return 0;
+}
+
+/* As old as can be: to be sent now. */
+static void targets_mark(struct probed_feed *feed,
+			 struct probed_target *const *targets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (targets[i]->state == PROBED_UNTESTED)
+			continue;
+		probed_rows_drop(&feed->rows, targets[i]);
+		probed_rows_mark(&feed->rows, targets[i], false, 0);
+	}
+}
+
 void probed_feed_tell_all(struct probed_feed *feed)
 {
-	/* As old as can be: to be sent now. */
-	for (size_t i = 0; feed->table != NULL && i < feed->table->n; i++) {
-		struct probed_target *target = feed->table->targets[i];
-		if (target->state == PROBED_UNTESTED)
-			continue;
-		probed_rows_drop(&feed->rows, target);
-		probed_rows_mark(&feed->rows, target, false, 0);
+	size_t n = feed->table != NULL ? feed->table->n : 0;
+	struct probed_target **sorted = calloc(n + 1, sizeof(*sorted));
+
+	if (n > 0 && sorted != NULL) {
+		memcpy(sorted, feed->table->targets, n * sizeof(*sorted));
+		qsort(sorted, n, sizeof(*sorted), when_compare);
+		targets_mark(feed, sorted, n);
+	} else if (n > 0) { /* then in any order */
+		targets_mark(feed, feed->table->targets, n);
 	}
 	probed_values_tell_all(feed->setup.values);
+	free(sorted);
 	plan(feed);
 }
 

@@ -58,7 +58,7 @@ void probed_feed_drop(struct probed_feed *feed, struct probed_target *target);
 void probed_feed_tell(struct probed_feed *feed,
 		      const struct probed_table *table);
 
-/* Marks all of the table as new, for the next batches. */
+/* Marks all of the table as new, for the next batches, in the order of time. */
 void probed_feed_tell_all(struct probed_feed *feed);
 
 /* The memory goes when the loop lets go of it.  NULL is fine. */

@@ -73,6 +73,7 @@ static void test_finish(CURL *easy, CURLcode code)
 	struct http_test *t = (void *)private;
 	enum probe_error error =
 		probed_curl_judge(&t->curl, code, detail, sizeof(detail));
+	t->test.is_lacking = probed_test_is_lacking(t->curl.socket_error);
 	probed_test_end(&t->test, error, detail);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "probes-client/probed_http.h"
+#include "probes-client/probed_plain.h"
 #include "probes-client/probed_program.h"
 #include "probes-client/probed_tcp.h"
 #include "probes-client/probed_trust.h"
@@ -14,6 +15,7 @@
 struct probed_kinds {
 	uv_loop_t *loop;
 	struct probed_http *http;
+	struct probed_socks *socks;
 	struct probed_programs *programs;
 	struct probed_trust *trust;
 };
@@ -27,7 +29,9 @@ int probed_kinds_new(uv_loop_t *loop, struct probed_kinds **kindsp)
 	kinds->loop = loop;
 	if (probed_trust_new(&kinds->trust) != 0 ||
 	    probed_programs_new(loop, &kinds->programs) != 0 ||
+	    probed_socks_new(loop, &kinds->socks) != 0 ||
 	    probed_http_new(loop, &kinds->http) != 0) {
+		probed_socks_close(kinds->socks);
 		probed_programs_close(kinds->programs);
 		probed_trust_free(kinds->trust);
 		free(kinds);
@@ -46,6 +50,9 @@ int probed_kinds_start(struct probed_kinds *kinds,
 
 	switch (service->probe) {
 	case CONFIG_HTTP:
+		if (probed_plain_fits(service))
+			return probed_plain_start(kinds->socks, task, testp);
+		return probed_http_start(kinds->http, task, testp);
 	case CONFIG_HTTPS:
 	case CONFIG_HTTP2:
 		return probed_http_start(kinds->http, task, testp);
@@ -53,7 +60,7 @@ int probed_kinds_start(struct probed_kinds *kinds,
 		return probed_program_start(kinds->programs, task, testp);
 	case CONFIG_TCP_CONNECT:
 		if (expect->body == NULL && expect->pattern == NULL)
-			return probed_tcp_start(kinds->loop, task, testp);
+			return probed_tcp_start(kinds->socks, task, testp);
 		break;
 	case CONFIG_DNS:
 		if (!service->question.tcp)
@@ -76,6 +83,7 @@ void probed_kinds_close(struct probed_kinds *kinds)
 	if (kinds == NULL)
 		return;
 	probed_http_close(kinds->http);
+	probed_socks_close(kinds->socks);
 	probed_programs_close(kinds->programs);
 	probed_trust_free(kinds->trust);
 	free(kinds);

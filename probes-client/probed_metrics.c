@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_metrics.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define GAUGE	PROBED_GAUGE
@@ -47,6 +48,13 @@ static void put_engine(struct probed_expo *expo, const struct probed_metrics *m)
 	    s->waiting);
 	one(expo, COUNTER, "nearzone_probed_tests_missed_total",
 	    "Tests left out because their time had passed.", s->missed);
+	probed_expo_family(expo, COUNTER, "nearzone_probed_tests_void_total",
+			   "Tests that said nothing of a server, as the "
+			   "trouble was the tester's own: no descriptors or "
+			   "memory, or it was stopped or too slow.");
+	probed_expo_number(expo, PROBED_LABELS({ "cause", "late" }), s->late);
+	probed_expo_number(expo, PROBED_LABELS({ "cause", "lacking" }),
+			   s->lacking);
 	probed_expo_family(expo, PROBED_HISTOGRAM,
 			   "nearzone_probed_schedule_lag_seconds",
 			   "How long after they were due tests began.");
@@ -141,6 +149,106 @@ static void put_services(struct probed_expo *expo,
 				&m->tally->of[i]);
 }
 
+/* What is summed up of the targets of a service. */
+struct sum {
+	uint64_t in[PROBED_DOWN + 1]; /* targets by their state */
+	uint64_t oldest_ms;	      /* age of the oldest newest result */
+	bool tested;
+};
+
+/* Of each service, by its place in the configuration; NULL: no memory. */
+static struct sum *sums_new(const struct probed_metrics *m)
+{
+	const struct probed_table *table = m->table;
+	struct sum *sums = calloc(table->config->n_services + 1, sizeof(*sums));
+
+	for (size_t i = 0; sums != NULL && i < table->n; i++) {
+		const struct probed_target *t = table->targets[i];
+		struct sum *sum = &sums[t->service - table->config->services];
+		uint64_t ms = age_ms(t->tested_ms, m->now_ms);
+		sum->in[t->state]++;
+		if (t->n_tests > 0 && ms >= sum->oldest_ms)
+			sum->oldest_ms = ms;
+		sum->tested = sum->tested || t->n_tests > 0;
+	}
+	return sums;
+}
+
+static void put_service_states(struct probed_expo *expo,
+			       const struct config *config,
+			       const struct sum *sums)
+{
+	probed_expo_family(expo, GAUGE, "nearzone_probe_service_targets",
+			   "Targets of a service by their state.");
+	for (size_t i = 0; i < config->n_services; i++) {
+		const char *id = config->services[i].id;
+		for (int s = PROBED_UNTESTED; s <= PROBED_DOWN; s++)
+			if (sums[i].in[s] > 0)
+				probed_expo_number(
+					expo,
+					PROBED_LABELS(
+						{ "service", id },
+						{ "state",
+						  probed_state_text(
+							  (enum probed_state)
+								  s) }),
+					sums[i].in[s]);
+	}
+}
+
+static void put_service_ages(struct probed_expo *expo,
+			     const struct config *config,
+			     const struct sum *sums)
+{
+	probed_expo_family(
+		expo, GAUGE, "nearzone_probe_service_oldest_result_age_seconds",
+		"Of the targets of a service the longest time since the newest "
+		"test ended.");
+	for (size_t i = 0; i < config->n_services; i++)
+		if (sums[i].tested)
+			probed_expo_milli(
+				expo,
+				PROBED_LABELS(
+					{ "service", config->services[i].id }),
+				sums[i].oldest_ms);
+}
+
+/* Once there are targets; they stay when these are gone. */
+static void put_service_turns(struct probed_expo *expo,
+			      const struct probed_metrics *m)
+{
+	const struct config *config = m->table->config;
+
+	probed_expo_family(expo, COUNTER,
+			   "nearzone_probe_service_transitions_total",
+			   "Changes of targets of a service to up or down.");
+	for (size_t i = 0; i < config->n_services && i < m->tally->n; i++) {
+		const struct probed_turns *turns = &m->tally->turns[i];
+		const char *id = config->services[i].id;
+		if (turns->up + turns->down == 0)
+			continue;
+		probed_expo_number(
+			expo, PROBED_LABELS({ "service", id }, { "to", "up" }),
+			turns->up);
+		probed_expo_number(
+			expo,
+			PROBED_LABELS({ "service", id }, { "to", "down" }),
+			turns->down);
+	}
+}
+
+static void put_sums(struct probed_expo *expo, const struct probed_metrics *m)
+{
+	struct sum *sums = sums_new(m);
+
+	if (sums != NULL) {
+		put_service_states(expo, m->table->config, sums);
+		put_service_ages(expo, m->table->config, sums);
+	}
+	free(sums);
+	put_service_turns(expo, m);
+}
+
 void probed_metrics_put(struct probed_expo *expo,
 			const struct probed_metrics *metrics)
 {
@@ -152,6 +260,7 @@ void probed_metrics_put(struct probed_expo *expo,
 	put_services(expo, metrics);
 	if (metrics->near != NULL)
 		near_stats_put(expo, metrics->near);
+	put_sums(expo, metrics);
 }
 
 /* -- targets --------------------------------------------------------------- */

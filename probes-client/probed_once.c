@@ -191,6 +191,16 @@ static void on_gone(void *arg, struct probed_target *target)
 	(void)target;
 }
 
+/* There is only this round. */
+static bool on_moot(void *arg, const struct probed_target *target,
+		    const struct probed_result *result)
+{
+	(void)arg;
+	(void)target;
+	(void)result;
+	return true;
+}
+
 static void on_round(void *arg)
 {
 	(void)arg;
@@ -215,7 +225,8 @@ static enum probed_exit round_run(const struct probed_options *options,
 {
 	enum probed_exit result = PROBED_TROUBLE;
 	struct probed_table *table = once->table;
-	struct probed_watcher watcher = { on_result, on_round, on_gone, once };
+	struct probed_watcher watcher = { on_result, on_round, on_moot, on_gone,
+					  once };
 
 	if (probed_engine_new(loop, probed_engine_tests_max(), &watcher,
 			      &once->engine) != 0) {

@@ -5,14 +5,17 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define REPLY_DEPTH 8
+#define ROWS_MAX    2000u /* of a line; a row has some 30 octets at least */
 #define TAIL	    "]}\n"
 
 void probed_rows_init(struct probed_rows *rows)
 {
 	probed_list_init(&rows->urgent);
 	probed_list_init(&rows->normal);
+	rows->unix_ms = 0;
 }
 
 void probed_rows_drop(struct probed_rows *rows, struct probed_target *target)
@@ -60,10 +63,11 @@ uint64_t probed_rows_due(const struct probed_rows *rows, size_t max,
 	return due;
 }
 
-static size_t row_print(const struct probed_target *target, char *out)
+static size_t row_print(const struct probed_target *target, int64_t unix_ms,
+			char *out)
 {
-	uint64_t ms =
-		target->measured_ms > 0 ? (uint64_t)target->measured_ms : 0;
+	int64_t measured_ms = (int64_t)target->tested_ms + unix_ms;
+	uint64_t ms = measured_ms > 0 ? (uint64_t)measured_ms : 0;
 
 	return (size_t)snprintf(
 		out, PROBED_ROW_MAX,
@@ -74,35 +78,81 @@ static size_t row_print(const struct probed_target *target, char *out)
 		target->metric_ms, (int)probed_target_error(target));
 }
 
+/* Where a row is in the line, and when it was measured. */
+struct piece {
+	uint64_t when_ms;
+	uint32_t at, n;
+};
+
+static int piece_compare(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	if (x->when_ms != y->when_ms)
+		return x->when_ms < y->when_ms ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Puts the rows, which begin at 'begin' with a comma between them, in order. */
+static void pieces_order(char *out, size_t begin, struct piece *pieces,
+			 size_t n)
+{
+	char copy[PROBED_BATCH_MAX];
+	size_t at = begin, i = 1;
+
+	while (i < n && pieces[i - 1].when_ms <= pieces[i].when_ms)
+		i++;
+	if (i >= n)
+		return;
+	size_t end = pieces[n - 1].at + pieces[n - 1].n;
+	memcpy(copy, out, end);
+	qsort(pieces, n, sizeof(*pieces), piece_compare);
+	for (i = 0; i < n; i++) {
+		if (i > 0)
+			out[at++] = ',';
+		memcpy(out + at, copy + pieces[i].at, pieces[i].n);
+		at += pieces[i].n;
+	}
+}
+
+static struct probed_target *take(struct probed_rows *rows)
+{
+	struct probed_target *target = first(&rows->urgent);
+
+	if (target == NULL)
+		target = first(&rows->normal);
+	if (target != NULL)
+		probed_rows_drop(rows, target);
+	return target;
+}
+
 size_t probed_rows_line(struct probed_rows *rows, const char *node, size_t max,
 			char *out)
 {
-	size_t n = 0, length = 0;
+	struct piece pieces[ROWS_MAX];
+	size_t n = 0;
+	size_t begin = (size_t)snprintf(out, PROBED_ROW_MAX,
+					"{\"command\":\"metrics\",\"node\":"
+					"\"%s\",\"rows\":[",
+					node);
+	size_t length = begin;
 
-	while (n < max) {
-		struct probed_target *target = first(&rows->urgent);
+	/* A comma, a row, and what closes the line. */
+	while (n < max && n < ROWS_MAX &&
+	       length + 1 + PROBED_ROW_MAX + sizeof(TAIL) <= PROBED_BATCH_MAX) {
+		struct probed_target *target = take(rows);
 		if (target == NULL)
-			target = first(&rows->normal);
-		if (target == NULL)
-			break;
-		if (n == 0)
-			length = (size_t)snprintf(
-				out, PROBED_ROW_MAX,
-				"{\"command\":\"metrics\",\"node\":\"%s\","
-				"\"rows\":[",
-				node);
-		/* A comma, a row, and what closes the line. */
-		if (length + 1 + PROBED_ROW_MAX + sizeof(TAIL) >
-		    PROBED_BATCH_MAX)
 			break;
 		if (n > 0)
 			out[length++] = ',';
-		length += row_print(target, out + length);
-		probed_rows_drop(rows, target);
-		n++;
+		size_t row = row_print(target, rows->unix_ms, out + length);
+		pieces[n++] = (struct piece){ target->tested_ms,
+					      (uint32_t)length, (uint32_t)row };
+		length += row;
 	}
 	if (n == 0)
 		return 0;
+	pieces_order(out, begin, pieces, n);
 	memcpy(out + length, TAIL, sizeof(TAIL) - 1);
 	return length + sizeof(TAIL) - 1;
 }

@@ -23,6 +23,9 @@
 #define PROBED_WHY_MAX	  200
 
 struct probed_rows {
+	/* Unix time less monotonic, in milliseconds, as of the next line: what
+	 * was measured before the clock was set right has its true age. */
+	int64_t unix_ms;
 	struct probed_list urgent, normal; /* each in order of queued_ms */
 };
 
@@ -44,9 +47,10 @@ uint64_t probed_rows_due(const struct probed_rows *rows, size_t max,
 			 uint32_t interval_ms);
 
 /*
- * Writes a batch of at most 'max' rows, changes of state first, into 'out'
- * (PROBED_BATCH_MAX octets) as a line with its newline, and takes them out of
- * the queue.  Returns its length; 0 if there was nothing.
+ * Writes a batch of at most 'max' rows, picked changes of state first and in
+ * the order of their times, into 'out' (PROBED_BATCH_MAX octets) as a line with
+ * its newline, and takes them out of the queue.  Returns its length; 0 if there
+ * was nothing.
  */
 size_t probed_rows_line(struct probed_rows *rows, const char *node, size_t max,
 			char *out);

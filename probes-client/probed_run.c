@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "probes-client/near.h"
+#include "probes-client/probed_change.h"
 #include "probes-client/probed_engine.h"
 #include "probes-client/probed_feed.h"
 #include "probes-client/probed_hints.h"
@@ -21,6 +22,7 @@
 #include "probes-client/probed_notify.h"
 #include "probes-client/probed_scrape.h"
 #include "probes-client/probed_switch.h"
+#include "probes-client/probed_view.h"
 
 #define READY_MS  10000u /* a target that hangs must not block booting */
 #define STATUS_MS 500u	 /* between two changes of the status line */
@@ -42,11 +44,12 @@ struct run {
 	struct probed_switches *switches;
 	struct near *near;
 	struct near_stats near_stats;
+	struct probed_view *view;   /* NULL: nobody is to see */
 	struct probed_tally *tally; /* of the table in use */
 	uint64_t started_s;
 	size_t n_up, n_down;
-	uint64_t n_missed; /* slots, told in the log */
-	struct probed_gate missed;
+	uint64_t n_missed;		    /* slots, told in the log */
+	struct probed_gate missed, moot[2]; /* late, lacking */
 	bool is_ready, stopping;
 
 	/* The configuration is read on a thread of the loop's pool. */
@@ -153,9 +156,17 @@ static void missed_log(struct run *run)
 
 /* Services are told apart by their place in the configuration. */
 static void tally_take(struct run *run, const struct probed_target *target,
-		       const struct probed_result *result)
+		       const struct probed_result *result,
+		       enum probed_change change)
 {
 	const struct config *config = probed_engine_table(run->engine)->config;
+	struct probed_turns *turns =
+		&run->tally->turns[target->service - config->services];
+
+	if (change == PROBED_CHANGED) {
+		turns->up += target->state == PROBED_UP;
+		turns->down += target->state == PROBED_DOWN;
+	}
 
 	if (result->error == PROBE_OK)
 		probed_histo_take(
@@ -169,18 +180,47 @@ static void on_result(void *arg, struct probed_target *target,
 {
 	struct run *run = arg;
 	enum probed_level level = level_of(target, change);
-	char line[PROBED_LINE_MAX];
+	char line[PROBED_LINE_MAX], pairs[PROBED_CHANGE_MAX] = "";
 
 	if (level != PROBED_DEBUG || run->log.verbose) {
 		probed_target_describe(target, result, change, line,
 				       sizeof(line));
-		probed_log_write(&run->log, level, "%s", line);
+		if (change != PROBED_SAME)
+			probed_change_print(target, result, change, pairs);
+		probed_log_write(&run->log, level, "%s%s%s", line,
+				 pairs[0] != '\0' ? " " : "", pairs);
 	}
 	count(run, target, change);
-	tally_take(run, target, result);
+	tally_take(run, target, result, change);
 	missed_log(run);
 	if (probed_engine_is_round(run->engine))
 		probed_feed_mark(run->feed, target, change != PROBED_SAME);
+}
+
+static bool on_moot(void *arg, const struct probed_target *target,
+		    const struct probed_result *result)
+{
+	struct run *run = arg;
+	uint64_t held;
+
+	(void)target;
+	if (!probed_gate_open(&run->moot[result->moot == PROBED_LACKING],
+			      uv_hrtime() / 1000000, &held))
+		return false;
+	if (result->moot == PROBED_LACKING)
+		probed_log_write(&run->log, PROBED_WARNING,
+				 "tests cannot be made: '%s' (%" PRIu64
+				 " like it not shown); their servers stay as "
+				 "they are",
+				 result->detail, held);
+	else
+		probed_log_write(&run->log, PROBED_WARNING,
+				 "tests that ended too late to be judged are "
+				 "made again (%" PRIu64
+				 " more not shown): this machine or process "
+				 "was stopped, or is too slow",
+				 held);
+	return false;
 }
 
 static void on_gone(void *arg, struct probed_target *target)
@@ -240,6 +280,13 @@ static void on_value(void *arg)
 	struct run *run = arg;
 
 	probed_feed_hinted(run->feed);
+}
+
+static const struct probed_table *on_view(void *arg)
+{
+	const struct run *run = arg;
+
+	return probed_engine_table(run->engine);
 }
 
 static void on_hint(void *arg)
@@ -433,8 +480,7 @@ static void reload(struct run *run)
 	reloaded_say(run);
 }
 
-/* -- signals ----------------------------------------------------------------
- */
+/* -- signals --------------------------------------------------------------- */
 
 /* What is not up, for SIGUSR1. */
 static void report(const struct run *run)
@@ -468,6 +514,7 @@ static void stop(struct run *run, const char *why)
 	run->stopping = true;
 	probed_notify("STOPPING=1");
 	probed_log_write(&run->log, PROBED_NOTICE, "ending: %s", why);
+	probed_view_close(run->view);
 	probed_scrape_close(run->scrape);
 	probed_machines_close(run->machines);
 	probed_switches_close(run->switches);
@@ -498,8 +545,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	}
 }
 
-/* -- life -------------------------------------------------------------------
- */
+/* -- life ------------------------------------------------------------------ */
 
 static void timers_start(struct run *run)
 {
@@ -532,7 +578,8 @@ static void signals_start(struct run *run)
 /* Makes the parts that may fail; the loop is there. */
 static int parts_make(struct run *run)
 {
-	struct probed_watcher watcher = { on_result, on_round, on_gone, run };
+	struct probed_watcher watcher = { on_result, on_round, on_moot, on_gone,
+					  run };
 	struct probed_feed_setup setup = { &run->loop, &run->log,
 					   run->options->node, NULL,
 					   &run->values };
@@ -547,6 +594,8 @@ static int parts_make(struct run *run)
 	probed_values_init(&run->values);
 	struct near_setup near = { &run->loop, &run->log, run->options->node,
 				   on_failed, run };
+	struct probed_view_setup seen = { &run->loop, &run->log,
+					  run->options->node, on_view, run };
 	int rc = probed_engine_new(&run->loop, probed_engine_tests_max(),
 				   &watcher, &run->engine);
 
@@ -562,9 +611,12 @@ static int parts_make(struct run *run)
 		rc = probed_machines_new(&measure, &run->machines);
 	if (rc == 0)
 		rc = probed_switches_new(&measure, &run->switches);
-	rc = near_new(&near, &run->near);
+	if (rc == 0)
+		rc = near_new(&near, &run->near);
 	if (rc == 0)
 		rc = probed_scrape_new(&scraped, &run->scrape);
+	if (rc == 0 && run->options->view != NULL)
+		rc = probed_view_new(&seen, run->options->view, &run->view);
 	return rc;
 }
 

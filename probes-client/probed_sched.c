@@ -113,6 +113,19 @@ uint64_t probed_sched_phase(size_t i, size_t n, uint32_t interval_ms)
 	return turn * spread >> 32;
 }
 
+uint64_t probed_sched_turn(size_t i, uint64_t begin_ms, uint64_t first_ms,
+			   uint32_t interval_ms)
+{
+	uint64_t turn = (uint64_t)i * GOLDEN & UINT32_MAX; /* of 2^32 */
+	uint64_t due_ms = begin_ms + (turn * interval_ms >> 32);
+	uint64_t least_ms = first_ms + interval_ms / 10;
+
+	if (due_ms >= least_ms)
+		return due_ms;
+	uint64_t missed = (least_ms - due_ms - 1) / interval_ms + 1;
+	return due_ms + missed * interval_ms;
+}
+
 uint64_t probed_sched_next(uint64_t due_ms, uint32_t interval_ms,
 			   uint8_t jitter_pct, uint32_t rnd)
 {
@@ -120,6 +133,17 @@ uint64_t probed_sched_next(uint64_t due_ms, uint32_t interval_ms,
 	uint64_t offset = (2 * jitter + 1) * rnd >> 32; /* 0 .. 2 * jitter */
 
 	return due_ms + interval_ms - jitter + offset;
+}
+
+uint64_t probed_sched_after(const struct probed_target *target, uint64_t now_ms)
+{
+	uint64_t soon = target->begun_ms + target->service->fast_ms;
+
+	if (!probed_target_is_in_doubt(target))
+		return target->regular_ms;
+	if (soon < now_ms)
+		soon = now_ms;
+	return soon < target->regular_ms ? soon : target->regular_ms;
 }
 
 bool probed_sched_missed(struct probed_target *target, uint64_t now_ms)
@@ -137,5 +161,6 @@ bool probed_sched_missed(struct probed_target *target, uint64_t now_ms)
 	}
 	target->skipped = true;
 	target->due_ms += (late / interval + 1) * interval;
+	target->regular_ms = target->due_ms;
 	return true;
 }

@@ -46,6 +46,15 @@ struct probed_target *probed_sched_take(struct probed_sched *sched,
 uint64_t probed_sched_phase(size_t i, size_t n, uint32_t interval_ms);
 
 /*
+ * When the first regular turn of target 'i' is, after its first test, which is
+ * due at 'first_ms': the turns are spread evenly over the interval from
+ * 'begin_ms' on, and this one comes between a tenth of an interval and a whole
+ * one and a tenth after the first test.
+ */
+uint64_t probed_sched_turn(size_t i, uint64_t begin_ms, uint64_t first_ms,
+			   uint32_t interval_ms);
+
+/*
  * The time of the next test after that of 'due_ms': an interval later, more or
  * less up to 'jitter_pct' per cent of it, as 'rnd' (uniform) says.
  */
@@ -53,9 +62,17 @@ uint64_t probed_sched_next(uint64_t due_ms, uint32_t interval_ms,
 			   uint8_t jitter_pct, uint32_t rnd);
 
 /*
+ * When it is tested again after the test that ended at 'now_ms': in its turn,
+ * or, in doubt, sooner: "fast-interval" after that test was due.
+ */
+uint64_t probed_sched_after(const struct probed_target *target,
+			    uint64_t now_ms);
+
+/*
  * True if the target, due and only now looked at, has missed its slot: it
- * then has a new 'due_ms', whole intervals later.  What was missed is not made
- * up for, or all targets would be tested in a burst when a stopped process
- * goes on.  Never says so twice in a row, nor of a target without a result.
+ * then has a new 'due_ms' and 'regular_ms', whole intervals later.  What was
+ * missed is not made up for, or all targets would be tested in a burst when a
+ * stopped process goes on.  Never says so twice in a row, nor of a target
+ * without a result.
  */
 bool probed_sched_missed(struct probed_target *target, uint64_t now_ms);

@@ -29,6 +29,7 @@ uint64_t probed_histo_count(const struct probed_histo *histo);
 struct probed_engine_stats {
 	size_t running, waiting; /* now: tests, and those with no turn yet */
 	uint64_t missed;	 /* tests left out: their time had passed */
+	uint64_t late, lacking;	 /* tests void: see enum probed_moot */
 	struct probed_histo lag; /* from when tests were due to their start */
 };
 

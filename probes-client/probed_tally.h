@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #pragma once
 /*
- * probed_tally - how long the good tests of each service took.  Kept for as
- * long as the service is in the configuration, whatever becomes of servers.
+ * probed_tally - how long the good tests of each service took, and how often
+ * its targets changed their states.  Kept for as long as the service is in the
+ * configuration, whatever becomes of servers.
  *
  * Pure.
  */
 #include "common/config.h"
 #include "probes-client/probed_stats.h"
 
+struct probed_turns {
+	uint64_t up, down; /* changes from the other to this one */
+};
+
 struct probed_tally {
 	size_t n;
-	struct probed_histo of[]; /* by the service's place in the config */
+	struct probed_turns *turns; /* the same; in the same memory */
+	struct probed_histo of[];   /* by the service's place in the config */
 };
 
 /*

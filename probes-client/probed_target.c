@@ -102,6 +102,8 @@ enum probed_change probed_target_take(struct probed_target *target,
 	target->metric_ms = result->metric_ms;
 	target->measured_ms = unix_ms;
 	target->tested_ms = now_ms;
+	snprintf(target->words, sizeof(target->words), "%s", result->detail);
+	probed_recent_put(&target->recent, result->error, result->metric_ms);
 	if (!good)
 		target->n_failed[result->error]++;
 	target->degraded = result->degraded;
@@ -141,6 +143,16 @@ uint32_t probed_target_metric(const struct config_service *service, uint32_t ms)
 				 PROBED_DEGRADED_TIMES;
 	return metric < PROBE_METRIC_FAILED ? (uint32_t)metric
 					    : PROBE_METRIC_FAILED - 1;
+}
+
+bool probed_target_is_in_doubt(const struct probed_target *target)
+{
+	bool good = target->error == PROBE_OK;
+
+	if (target->state == PROBED_UP)
+		return !good && target->run < target->service->fall;
+	return target->state == PROBED_DOWN && good &&
+	       target->run < target->service->rise;
 }
 
 const char *probed_state_text(enum probed_state state)
@@ -213,7 +225,8 @@ static void verdict_print(const struct probed_target *target,
 	case PROBED_HELD:
 		snprintf(out, size,
 			 "held down after %" PRIu64 " good test%s: it failed "
-			 "too often (penalty %.1f, until it is below %.1f)",
+			 "too often (penalty %.1f, until it is below "
+			 "%.1f)",
 			 target->run, plural, target->penalty,
 			 target->service->damping.reuse);
 		return;

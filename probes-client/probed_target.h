@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "common/probe.h"
 #include "probes-client/probed_list.h"
+#include "probes-client/probed_recent.h"
 
 #define PROBED_ADDRESS_MAX 46  /* as text, with the NUL */
 #define PROBED_DETAIL_MAX  160 /* octets of a cause in words, with the NUL */
@@ -26,6 +27,13 @@ struct probed_times {
 	uint32_t connect_us, tls_us, first_us, total_us;
 };
 
+/* Why a result says nothing of the server: the trouble is our own. */
+enum probed_moot {
+	PROBED_NOT_MOOT,
+	PROBED_LATE,	/* we were stopped, or are too slow */
+	PROBED_LACKING, /* of descriptors or memory */
+};
+
 /* What one test has found. */
 struct probed_result {
 	enum probe_error error;
@@ -33,6 +41,7 @@ struct probed_result {
 	bool degraded;	    /* no failure, but slow, or so a program says */
 	struct probed_times times;
 	int64_t expires_s; /* unix time, of the certificate; 0: none seen */
+	enum probed_moot moot;
 	char detail[PROBED_DETAIL_MAX]; /* more about 'error', or "" */
 };
 
@@ -70,11 +79,16 @@ struct probed_target {
 				low enough */
 	double penalty;	     /* as of 'penalty_ms' (monotonic) */
 	uint64_t penalty_ms, suppressed_ms;
+	struct probed_recent recent;
+	char words[PROBED_DETAIL_MAX]; /* more about the newest error, or "" */
 
 	/* Of the schedule (probed_sched, probed_engine). */
-	uint64_t due_ms;	  /* monotonic */
-	size_t heap_at;		  /* 0: not in the heap */
-	bool skipped;		  /* its last slot was missed */
+	uint64_t due_ms;     /* monotonic */
+	uint64_t regular_ms; /* the next turn of its interval, from due_ms */
+	uint64_t begun_ms;   /* when the newest test was due */
+	bool was_moot;	     /* its newest test said nothing of it */
+	size_t heap_at;	     /* 0: not in the heap */
+	bool skipped;	     /* its last slot was missed */
 	struct probed_link line;  /* of those that wait for their turn */
 	struct probed_test *test; /* NULL: none is running */
 	void *owner;		  /* the engine */
@@ -115,6 +129,8 @@ enum probe_error probed_target_error(const struct probed_target *target);
 #define PROBED_DEGRADED_TIMES 10u
 uint32_t probed_target_metric(const struct config_service *service,
 			      uint32_t ms);
+/* True if tests disagree with its state, and are too few to change it. */
+bool probed_target_is_in_doubt(const struct probed_target *target);
 
 const char *probed_state_text(enum probed_state state);
 

@@ -4,45 +4,38 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 struct tcp_test {
 	struct probed_test test; /* first */
-	uv_tcp_t tcp;
-	uv_connect_t connect;
+	struct probed_sock sock;
 };
 
 static void tcp_stop(struct probed_test *test)
 {
 	struct tcp_test *t = (struct tcp_test *)test;
 
-	uv_close((uv_handle_t *)&t->tcp, probed_test_closed);
+	probed_sock_close(&t->sock);
 }
 
-/* Words for what is not one of the usual errors. */
-static const char *detail_of(enum probe_error error, int rc, char *out,
-			     size_t size)
+static void connected(struct tcp_test *t)
 {
-	if (error != PROBE_LOCAL)
-		return NULL;
-	return uv_strerror_r(rc, out, size);
+	t->test.times.connect_us = probed_test_us(&t->test);
+	probed_test_end(&t->test, PROBE_OK, NULL);
 }
 
-static void on_connect(uv_connect_t *connect, int rc)
+static void on_ready(struct probed_sock *sock, uint32_t events)
 {
-	struct probed_test *test = connect->data;
-	enum probe_error error = PROBE_OK;
-	char text[PROBED_DETAIL_MAX];
+	struct tcp_test *t = sock->arg;
+	int error = (events & EPOLLERR) != 0 ? probed_sock_error(sock) : 0;
 
-	if (test->over) /* UV_ECANCELED */
-		return;
-	if (rc != 0)
-		error = probed_connect_error(-rc);
-	else
-		test->times.connect_us = probed_test_us(test);
-	probed_test_end(test, error, detail_of(error, rc, text, sizeof(text)));
+	if (error != 0)
+		probed_test_end_errno(&t->test, error);
+	else if ((events & EPOLLOUT) != 0)
+		connected(t);
 }
 
-int probed_tcp_start(uv_loop_t *loop, const struct probed_task *task,
+int probed_tcp_start(struct probed_socks *socks, const struct probed_task *task,
 		     struct probed_test **testp)
 {
 	struct tcp_test *t = calloc(1, sizeof(*t));
@@ -50,12 +43,12 @@ int probed_tcp_start(uv_loop_t *loop, const struct probed_task *task,
 		return -ENOMEM;
 
 	t->test.stop = tcp_stop;
-	probed_test_begin(&t->test, loop, task, task->service->timeout_ms);
-	t->tcp.data = &t->test;
-	uv_tcp_init(loop, &t->tcp);
-	probed_test_opened(&t->test);
-	t->connect.data = &t->test;
-	probed_test_connect(&t->test, &t->tcp, &t->connect, task, on_connect);
+	probed_test_begin(&t->test, probed_socks_loop(socks), task,
+			  task->service->timeout_ms);
+	t->sock = (struct probed_sock){ -1, on_ready, t };
 	*testp = &t->test;
+	int rc = probed_sock_open(socks, &t->sock, task);
+	if (rc != 0)
+		probed_test_end_errno_soon(&t->test, -rc);
 	return 0;
 }

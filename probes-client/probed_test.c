@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LATE_MS 250u /* a result after the limit and this is moot */
+
 void probed_test_opened(struct probed_test *test)
 {
 	test->handles++;
@@ -50,6 +52,17 @@ uint32_t probed_test_us(const struct probed_test *test)
 	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
+/* Did we hear of it too late to know? */
+static enum probed_moot moot_of(const struct probed_test *test)
+{
+	uint64_t ms = (uv_hrtime() - test->started_ns) / 1000000;
+
+	if (test->is_lacking)
+		return PROBED_LACKING;
+	return ms > (uint64_t)test->limit_ms + LATE_MS ? PROBED_LATE
+						       : PROBED_NOT_MOOT;
+}
+
 static void result_set(struct probed_result *result, enum probe_error error,
 		       const char *detail)
 {
@@ -64,6 +77,7 @@ static void result_tell(struct probed_test *test, struct probed_result *result)
 	result->times = test->times;
 	result->times.total_us = probed_test_us(test);
 	result->expires_s = test->expires_s;
+	result->moot = moot_of(test);
 	test_close(test);
 	test->done(test->arg, result);
 }
@@ -134,6 +148,39 @@ void probed_test_again(struct probed_test *test, uint32_t limit_ms)
 	uv_update_time(test->timer.loop);
 	uv_timer_start(&test->timer, on_limit, limit_ms, 0);
 	test->started_ns = uv_hrtime();
+	test->limit_ms = limit_ms;
+}
+
+bool probed_test_is_lacking(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM ||
+	       error == ENOBUFS;
+}
+
+/* Words for what is not one of the usual errors. */
+static const char *words_of(struct probed_test *test, int error, char *out,
+			    size_t size)
+{
+	test->is_lacking = probed_test_is_lacking(error);
+	if (probed_connect_error(error) != PROBE_LOCAL)
+		return NULL;
+	return uv_strerror_r(-error, out, size);
+}
+
+void probed_test_end_errno(struct probed_test *test, int error)
+{
+	char text[PROBED_DETAIL_MAX];
+	const char *words = words_of(test, error, text, sizeof(text));
+
+	probed_test_end(test, probed_connect_error(error), words);
+}
+
+void probed_test_end_errno_soon(struct probed_test *test, int error)
+{
+	char text[PROBED_DETAIL_MAX];
+	const char *words = words_of(test, error, text, sizeof(text));
+
+	probed_test_end_soon(test, probed_connect_error(error), words);
 }
 
 void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
@@ -143,6 +190,7 @@ void probed_test_begin(struct probed_test *test, uv_loop_t *loop,
 	test->arg = task->arg;
 	test->service = task->service;
 	test->timer.data = test;
+	test->limit_ms = limit_ms;
 	uv_timer_init(loop, &test->timer);
 	probed_test_opened(test);
 	/* The loop's own idea of the time may be old. */
@@ -175,7 +223,6 @@ void probed_test_connect(struct probed_test *test, uv_tcp_t *tcp,
 			 uv_connect_cb on_connect)
 {
 	struct sockaddr_storage to, from;
-	char text[PROBED_DETAIL_MAX];
 	int rc = 0;
 
 	probed_test_to(task, &to);
@@ -186,11 +233,7 @@ void probed_test_connect(struct probed_test *test, uv_tcp_t *tcp,
 				    on_connect);
 	if (rc == 0)
 		return;
-	enum probe_error error = probed_connect_error(-rc);
-	probed_test_end_soon(test, error,
-			     error == PROBE_LOCAL
-				     ? uv_strerror_r(rc, text, sizeof(text))
-				     : NULL);
+	probed_test_end_errno_soon(test, -rc);
 }
 
 enum probe_error probed_connect_error(int error)

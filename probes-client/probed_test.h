@@ -6,7 +6,8 @@
  *
  * All calls from the thread of the loop.  A test ends exactly once: with its
  * result, or silently when it is cancelled; its memory goes when the loop has
- * let go of its handles.
+ * let go of its handles.  A result that comes later than it could if we had
+ * been running is moot.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ typedef void (*probed_late)(struct probed_test *test, char *out);
 struct probed_test {
 	uv_timer_t timer;
 	uint64_t started_ns;
+	uint32_t limit_ms;
+	bool is_lacking; /* of something of our own: its result is moot */
 	probed_done done;
 	void *arg;
 	probed_stop stop;
@@ -76,7 +79,17 @@ void probed_test_end_metric(struct probed_test *test, uint32_t metric,
 void probed_test_end(struct probed_test *test, enum probe_error error,
 		     const char *detail);
 
-/* The same, but from the loop, after who began it has returned. */
+/*
+ * The same by errno (positive) of what was tried on the network; without
+ * descriptors, memory or the like the result is moot.
+ */
+void probed_test_end_errno(struct probed_test *test, int error);
+void probed_test_end_errno_soon(struct probed_test *test, int error);
+
+/* True if the errno says that we ourselves are short of something. */
+bool probed_test_is_lacking(int error);
+
+/* As probed_test_end(), but from the loop, after who began it has returned. */
 void probed_test_end_soon(struct probed_test *test, enum probe_error error,
 			  const char *detail);
 

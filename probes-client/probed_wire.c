@@ -283,17 +283,30 @@ static void on_room(uv_handle_t *handle, size_t want, uv_buf_t *buf)
 	*buf = uv_buf_init((char *)t->chunk, sizeof(t->chunk));
 }
 
+/* libuv calls a reset an end if something had come before it. */
+static bool is_reset(const struct wire_test *t, ssize_t rc)
+{
+	int error = 0;
+	socklen_t n = sizeof(error);
+	uv_os_fd_t fd;
+
+	return rc != UV_EOF ||
+	       (uv_fileno((const uv_handle_t *)&t->tcp, &fd) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 &&
+		error != 0);
+}
+
 static void gone(struct wire_test *t, ssize_t rc)
 {
 	char detail[PROBED_DETAIL_MAX];
+	bool reset = is_reset(t, rc);
 
 	if (t->ssl != NULL && !t->shaken) {
-		probed_test_end(&t->test,
-				rc == UV_EOF ? PROBE_TLS : PROBE_RESET,
+		probed_test_end(&t->test, reset ? PROBE_RESET : PROBE_TLS,
 				"closed in the handshake");
 		return;
 	}
-	if (rc == UV_EOF) {
+	if (!reset) {
 		follow(t, probed_say_end(&t->say));
 		return;
 	}

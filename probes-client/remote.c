@@ -14,6 +14,7 @@
 #include "probes-client/dial.h"
 #include "probes-client/nzctl_list.h"
 #include "probes-client/nzctl_near.h"
+#include "probes-client/nzctl_probes.h"
 #include "probes-client/nzctl_status.h"
 #include "probes-client/nzctl_traffic.h"
 #include "probes-client/pages.h"
@@ -625,9 +626,47 @@ enum nzctl_exit remote_servers(const struct nzctl_options *options)
 	return ask_servers(options, request_of(options), nzctl_traffic_servers);
 }
 
+/* 'reply' and what the side-car has added to it. */
+static void show_probes(const struct nzctl_options *options,
+			const struct talk *talk, const char *server,
+			struct json_object *tests)
+{
+	if (options->json && tests == NULL) {
+		show_json_line(talk->line);
+		return;
+	}
+	nzctl_probes_join(talk->reply, tests);
+	if (options->json) {
+		show_json_line(slice_of(json_object_to_json_string_ext(
+			talk->reply, JSON_C_TO_STRING_PLAIN |
+					     JSON_C_TO_STRING_NOSLASHESCAPE)));
+		return;
+	}
+	nzctl_traffic_probes(stdout, talk->reply, server);
+	if (server != NULL)
+		nzctl_probes_detail(stdout, tests);
+}
+
+/* The side-car is asked even if the plugin cannot be: it may know why. */
 enum nzctl_exit remote_probes(const struct nzctl_options *options)
 {
-	return ask_servers(options, request_of(options), nzctl_traffic_probes);
+	const char *server = options->argc > 0 ? options->argv[0] : NULL;
+	struct json_object *request = request_of(options);
+	struct json_object *tests = NULL;
+	struct talk talk;
+
+	add_text(request, "server", server);
+	enum nzctl_exit result = ask(&talk, options, request, true);
+	enum nzctl_exit other = NZCTL_DONE;
+	if (result == NZCTL_DONE || result == NZCTL_TROUBLE)
+		other = nzctl_probes_ask(options, server, &tests);
+	if (result == NZCTL_TROUBLE && tests != NULL)
+		nzctl_probes_alone(&talk.reply, options->json);
+	if (result == NZCTL_DONE || tests != NULL)
+		show_probes(options, &talk, server, tests);
+	json_object_put(tests);
+	talk_end(&talk);
+	return result != NZCTL_DONE ? result : other;
 }
 
 /* Who says it, for those who will ask. */

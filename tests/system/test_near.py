@@ -118,7 +118,7 @@ def net():
             n.ip("far", "addr", "add", "2001:db8:a:3300::1/128", "dev", "lo")
             yield n
     except NotHere as why:
-        pytest.skip(str(why))
+        pytest.skip(f"not permitted here: {why}")
 
 
 def near_ms(row, ms=ROUND_MS):

@@ -303,7 +303,10 @@ def test_rise_and_fall():
             assert states[:3] == [("up", 2), ("up", 2), ("down", 2)]
             assert probed.wait_log(
                 r"^\S+ warning server 'srv' 127\.0\.0\.11 service 'web': down"
-                r" after 3 failures \(was up \d+s\): connection refused$")
+                r" after 3 failures \(was up \d+s\): connection refused \[server='srv'"
+                r" address='127\.0\.0\.11' service='web' from='up' to='down'"
+                r" tests=3 was_s=\d+\.\d{3} cause='connection refused'"
+                r" detail=''\]$")
             web.start()
             since = sink.count()
             sink.wait_row("web", "up", since)
@@ -453,7 +456,8 @@ def test_a_stopped_process_makes_up_for_nothing():
         doc = document({name: service(web.port, interval="3s", jitter=0)
                         for name in names}, sink=sink)
         with Probed(conf_of(doc), "n1") as probed:
-            wait_for(lambda: len(web.times) >= 20, "a round")
+            wait_for(lambda: sum(len(request["rows"]) for _, request in
+                                 sink.batches) >= 20, "a round")
             probed.pause()
             time.sleep(7)
             resumed = time.monotonic()

@@ -19,7 +19,7 @@ static struct probed_target target_of(const char *server)
 					.service = &web,
 					.state = PROBED_UP,
 					.metric_ms = 12,
-					.measured_ms = 1732500000123 };
+					.tested_ms = 1123 };
 
 	snprintf(target.address_text, sizeof(target.address_text),
 		 "198.51.100.10");
@@ -36,8 +36,9 @@ static void writes_rows(void **state)
 	b.state = PROBED_DOWN;
 	b.error = PROBE_REFUSED;
 	b.metric_ms = PROBE_METRIC_FAILED;
-	b.measured_ms = 1732500001007;
+	b.tested_ms = 2007;
 	probed_rows_init(&rows);
+	rows.unix_ms = 1732499999000;
 	probed_rows_mark(&rows, &a, false, 1);
 	probed_rows_mark(&rows, &b, false, 2);
 	probed_rows_mark(&rows, &a, false, 3); /* is there already */
@@ -83,6 +84,40 @@ static void changes_go_first(void **state)
 	probed_rows_drop(&rows, &a);
 	probed_rows_drop(&rows, &a);
 	assert_int_equal(probed_rows_due(&rows, 10, 1000), PROBED_ROWS_NEVER);
+}
+
+/* In the order of their times, whatever the queue's. */
+static void rows_are_in_order(void **state)
+{
+	struct probed_target targets[4] = { target_of("a"), target_of("b"),
+					    target_of("c"), target_of("d") };
+	static const uint64_t when_ms[4] = { 3000, 1000, 4000, 2000 };
+	struct probed_rows rows;
+	char out[PROBED_BATCH_MAX + 1];
+
+	(void)state;
+	probed_rows_init(&rows);
+	for (size_t i = 0; i < 4; i++) {
+		targets[i].tested_ms = when_ms[i];
+		probed_rows_mark(&rows, &targets[i], i == 2, i);
+	}
+	size_t n = probed_rows_line(&rows, "n", 10, out);
+	out[n] = '\0';
+	assert_string_equal(
+		out, "{\"command\":\"metrics\",\"node\":\"n\",\"rows\":["
+		     "[\"b\",\"198.51.100.10\",\"web\",1.000,\"up\",12,0],"
+		     "[\"d\",\"198.51.100.10\",\"web\",2.000,\"up\",12,0],"
+		     "[\"a\",\"198.51.100.10\",\"web\",3.000,\"up\",12,0],"
+		     "[\"c\",\"198.51.100.10\",\"web\",4.000,\"up\",12,0]]}\n");
+	/* The clock was set: what is queued has its true age. */
+	probed_rows_mark(&rows, &targets[0], false, 5);
+	rows.unix_ms = -3600000;
+	assert_true(probed_rows_line(&rows, "n", 10, out) > 0);
+	assert_non_null(strstr(out, ",0.000,"));
+	probed_rows_mark(&rows, &targets[0], false, 6);
+	rows.unix_ms = 3600000;
+	assert_true(probed_rows_line(&rows, "n", 10, out) > 0);
+	assert_non_null(strstr(out, ",3603.000,"));
 }
 
 /* Names as long as they can be: a line is closed before it is too long. */
@@ -193,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_rows),
 		cmocka_unit_test(changes_go_first),
+		cmocka_unit_test(rows_are_in_order),
 		cmocka_unit_test(lines_are_bounded),
 		cmocka_unit_test(understands_replies),
 		cmocka_unit_test(refuses_other_replies),

@@ -135,6 +135,63 @@ static void missed_slots_are_not_made_up_for(void **state)
 	assert_int_equal(target.due_ms, 3680000);
 }
 
+/* Turns are spread over the interval, whenever the first tests were. */
+static void turns_are_spread(void **state)
+{
+	enum { COUNT = 10000, PARTS = 20, INTERVAL = 60000 };
+	static unsigned parts[PARTS];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++) {
+		uint64_t first = 500 + probed_sched_phase(i, COUNT, INTERVAL);
+		uint64_t turn = probed_sched_turn(i, 500, first, INTERVAL);
+		assert_true(turn >= first + INTERVAL / 10);
+		assert_true(turn < first + INTERVAL / 10 + INTERVAL);
+		parts[(turn - 500) % INTERVAL / (INTERVAL / PARTS)]++;
+	}
+	for (size_t i = 0; i < PARTS; i++)
+		assert_in_range(parts[i], COUNT / PARTS * 98 / 100,
+				COUNT / PARTS * 102 / 100);
+}
+
+/* While tests disagree with the state, the next one comes sooner, and the turns
+ * of the interval stay where they are. */
+static void doubt_is_resolved_sooner(void **state)
+{
+	struct config_service service = {
+		.interval_ms = 10000, .fast_ms = 2000, .rise = 2, .fall = 3
+	};
+	struct probed_target target = { .service = &service,
+					.state = PROBED_UP,
+					.error = PROBE_OK,
+					.run = 7,
+					.begun_ms = 50000,
+					.regular_ms = 60000 };
+
+	(void)state;
+	assert_int_equal(probed_sched_after(&target, 50010), 60000);
+	target.error = PROBE_REFUSED;
+	target.run = 1;
+	assert_int_equal(probed_sched_after(&target, 50010), 52000);
+	/* It took longer than that. */
+	assert_int_equal(probed_sched_after(&target, 53000), 53000);
+	/* The turn comes first. */
+	target.begun_ms = 59000;
+	assert_int_equal(probed_sched_after(&target, 59010), 60000);
+	/* No doubt any more. */
+	target.begun_ms = 50000;
+	target.run = 3;
+	target.state = PROBED_DOWN;
+	assert_int_equal(probed_sched_after(&target, 50010), 60000);
+	target.error = PROBE_OK;
+	target.run = 1;
+	assert_int_equal(probed_sched_after(&target, 50010), 52000);
+	target.run = 2; /* something else holds it down */
+	assert_int_equal(probed_sched_after(&target, 50010), 60000);
+	target.state = PROBED_UNTESTED;
+	assert_int_equal(probed_sched_after(&target, 50010), 60000);
+}
+
 static void first_tests_are_never_missed(void **state)
 {
 	struct config_service service = { .interval_ms = 1000 };
@@ -152,6 +209,8 @@ int main(void)
 		cmocka_unit_test(first_round_is_spread),
 		cmocka_unit_test(jitter_stays_within),
 		cmocka_unit_test(missed_slots_are_not_made_up_for),
+		cmocka_unit_test(turns_are_spread),
+		cmocka_unit_test(doubt_is_resolved_sooner),
 		cmocka_unit_test(first_tests_are_never_missed),
 	};
 

@@ -370,6 +370,28 @@ static void other_nodes_share_little(void **state)
 	probed_table_free(next);
 }
 
+static void remembers_the_last_results(void **state)
+{
+	struct probed_recent recent = { 0 };
+	char text[PROBED_RECENT_MAX + 1];
+
+	(void)state;
+	probed_recent_print(&recent, text);
+	assert_string_equal(text, "");
+	probed_recent_put(&recent, PROBE_OK, 5);
+	probed_recent_put(&recent, PROBE_TIMEOUT, PROBE_METRIC_FAILED);
+	probed_recent_put(&recent, PROBE_REFUSED, PROBE_METRIC_FAILED);
+	probed_recent_print(&recent, text);
+	assert_string_equal(text, ".tr");
+	for (unsigned i = 0; i < 19; i++)
+		probed_recent_put(&recent, PROBE_OK, 100 + i);
+	probed_recent_print(&recent, text);
+	assert_string_equal(text, "r...................");
+	assert_int_equal(probed_recent_error(&recent, 0), PROBE_REFUSED);
+	assert_int_equal(probed_recent_metric(&recent, 1), 100);
+	assert_int_equal(probed_recent_metric(&recent, 19), 118);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +407,7 @@ int main(void)
 		cmocka_unit_test(adopts_what_is_the_same),
 		cmocka_unit_test(another_question_is_another_target),
 		cmocka_unit_test(other_nodes_share_little),
+		cmocka_unit_test(remembers_the_last_results),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

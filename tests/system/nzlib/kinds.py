@@ -29,24 +29,12 @@ SLOW_S = 0.4
 PLUGINS = "/usr/lib/nagios/plugins"
 NEEDS = ["/usr/sbin/nginx", "/usr/lib/nginx/modules/ngx_rtmp_module.so",
          "/usr/sbin/vsftpd", "/usr/sbin/postfix", "/usr/sbin/named",
-         PLUGINS + "/check_tcp",
-         "/usr/lib/x86_64-linux-gnu/girepository-1.0/"
-         "GstRtspServer-1.0.typelib"]
+         PLUGINS + "/check_tcp", "/usr/bin/rtsp-server-perl"]
 
-_RTSP = """
-import gi
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gst, GstRtspServer, GLib
-Gst.init(None)
-server = GstRtspServer.RTSPServer()
-factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch("( videotestsrc ! rtpvrawpay name=pay0 )")
-server.get_mount_points().add_factory("/live", factory)
-server.set_address("%s")
-server.set_service("%d")
-server.attach(None)
-GLib.MainLoop().run()
-"""
+_SDP = "\r\n".join((
+    "v=0", f"o=- 0 0 IN IP4 {HOST}", "s=probe", f"c=IN IP4 {HOST}", "t=0 0",
+    "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=control:streamid=0",
+    ""))
 
 
 def missing():
@@ -196,6 +184,33 @@ tlsmgr unix - - n 1000? 1 tlsmgr
                        capture_output=True, timeout=60)
 
 
+@contextlib.contextmanager
+def rtsp(port):
+    """An RTSP server with one stream, whose source never sends anything."""
+    source, media = free_port(), free_port()
+    url = f"rtsp://{HOST}:{source}/live"
+    with process(["/usr/bin/rtsp-server-perl", "--clientport", str(port),
+                  "--client_listen_address", HOST,
+                  "--serverport", str(source),
+                  "--source_listen_address", HOST,
+                  "--rtp_start_port", str(media)], port, "the RTSP server"), \
+            socket.create_connection((HOST, source), 5) as wire, \
+            wire.makefile("rb") as replies:
+        for i, (request, body) in enumerate((
+                (f"ANNOUNCE {url} RTSP/1.0\r\n"
+                 "Content-Type: application/sdp\r\n"
+                 f"Content-Length: {len(_SDP)}\r\n", _SDP),
+                (f"SETUP {url}/streamid=0 RTSP/1.0\r\n"
+                 "Transport: RTP/AVP/UDP;unicast;client_port=9-10;"
+                 "mode=record\r\n", ""),
+                (f"RECORD {url} RTSP/1.0\r\n", ""))):
+            wire.sendall(f"{request}CSeq: {i}\r\n\r\n{body}".encode())
+            assert replies.readline() == b"RTSP/1.0 200 OK\r\n", request
+            while replies.readline() != b"\r\n":
+                pass
+        yield
+
+
 class Servers:
     """All of them, and their ports."""
 
@@ -215,10 +230,7 @@ class Servers:
             stack.enter_context(vsftpd(self.ports["ftp"], self.tls, False))
             stack.enter_context(vsftpd(self.ports["ftps"], self.tls, True))
             stack.enter_context(postfix(self.ports["smtp"], self.tls))
-            stack.enter_context(process(
-                ["/usr/bin/python3", "-c",
-                 _RTSP % (HOST, self.ports["rtsp"])], self.ports["rtsp"],
-                "the RTSP server"))
+            stack.enter_context(rtsp(self.ports["rtsp"]))
             named = Named("probednamed",
                           body=lambda n: f'zone "{NAME}" {{ type primary; '
                           f'file "{n.path("zone")}"; }};')

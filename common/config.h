@@ -62,6 +62,25 @@ enum config_names {
 				*/
 };
 
+/* Of "admission". */
+enum config_filter {
+	CONFIG_FILTER_MISSES,
+	CONFIG_FILTER_REPEATS,
+	CONFIG_FILTER_UNKNOWN,
+	CONFIG_FILTER_SUFFIXES,
+	CONFIG_FILTERS
+};
+enum config_mode { CONFIG_MODE_OFF, CONFIG_MODE_OBSERVE, CONFIG_MODE_ON };
+
+/* What happens to a zone under attack. */
+struct config_admission {
+	uint8_t mode[CONFIG_FILTERS]; /* enum config_mode */
+	uint32_t normal;	      /* queries a second; 0: learned */
+	uint32_t miss_factor, unknown_factor;
+	uint32_t origin_rate; /* questions a second; 0: any number */
+	bool any;	      /* some filter is not off */
+};
+
 struct config_zone {
 	const char *id; /* its key in "zones", as written */
 	struct dname name;
@@ -77,7 +96,8 @@ struct config_zone {
 	enum config_names names;
 	enum config_fill fill; /* at the first miss */
 	uint32_t fill_max;     /* records of a zone that is filled */
-	unsigned long line;    /* where the zone begins in the file */
+	struct config_admission admission;
+	unsigned long line; /* where the zone begins in the file */
 };
 
 enum config_probe {
@@ -470,6 +490,7 @@ struct config {
 	uint32_t waiters_max;	/* clients waiting for origins at one time */
 	uint32_t groups_max;	/* rows of the latency table */
 	uint32_t clients_max;	/* entries of the table of clients */
+	uint32_t known_max;	/* prefixes known to be good */
 	uint64_t journal_bytes; /* of both its files; 0: none */
 	uint32_t journal_decisions; /* one of so many is kept; 0: none */
 	uint32_t journal_age_s;	    /* older ones are dropped; 0: by size */

@@ -28,6 +28,7 @@ struct config_builder {
 	size_t n_drafts;
 	struct slice tls_name, tls_ca;
 	uint32_t ttl_min_s, ttl_max_s, ttl_negative_max_s;
+	struct config_admission admission;
 	uint32_t cache_node; /* of the state directory, if it is given */
 };
 
@@ -70,6 +71,21 @@ static void ttl_built(struct config_check *c, const struct config_value *v)
 		config_find(c, least->given ? least->node : most->node,
 			    "\"min\" is %us, over \"max\", which is %us",
 			    b->ttl_min_s, b->ttl_max_s);
+}
+
+static void admission_built(struct config_builder *b,
+			    const struct config_value *v)
+{
+	struct config_admission *a = &b->admission;
+
+	a->any = false;
+	for (size_t i = 0; i < CONFIG_FILTERS; i++) {
+		a->mode[i] = (uint8_t)v[ADMISSION_MISSES + i].n;
+		a->any = a->any || a->mode[i] != CONFIG_MODE_OFF;
+	}
+	a->normal = (uint32_t)v[ADMISSION_NORMAL].n;
+	a->miss_factor = (uint32_t)v[ADMISSION_MISS_FACTOR].n;
+	a->unknown_factor = (uint32_t)v[ADMISSION_UNKNOWN_FACTOR].n;
 }
 
 /* What must hold between the keys of an origin. */
@@ -242,8 +258,10 @@ static int zone_built(struct config_check *c, uint32_t node,
 		.names = (enum config_names)v[ZONE_NAMES].n,
 		.fill = (enum config_fill)v[ZONE_FILL].n,
 		.fill_max = (uint32_t)v[ZONE_FILL_MAX].n,
+		.admission = b->admission,
 		.line = c->json->nodes[node].line,
 	};
+	zone->admission.origin_rate = (uint32_t)v[ZONE_ORIGIN_RATE].n;
 	rc = origins_keep(b, zone);
 	if (rc == 0)
 		b->config->n_zones++;
@@ -364,6 +382,7 @@ void config_built(struct config_check *c, enum schema_block_id id,
 		b->config->waiters_max = (uint32_t)v[LIMITS_WAITERS].n;
 		b->config->groups_max = (uint32_t)v[LIMITS_GROUPS].n;
 		b->config->clients_max = (uint32_t)v[LIMITS_CLIENTS].n;
+		b->config->known_max = (uint32_t)v[LIMITS_KNOWN].n;
 		return;
 	case SCHEMA_JOURNAL:
 		journal_built(c, v);
@@ -380,6 +399,9 @@ void config_built(struct config_check *c, enum schema_block_id id,
 		return;
 	case SCHEMA_TTL:
 		ttl_built(c, v);
+		return;
+	case SCHEMA_ADMISSION:
+		admission_built(b, v);
 		return;
 	case SCHEMA_FEED:
 		b->config->feed_rows = (uint32_t)v[FEED_ROWS].n;

@@ -62,6 +62,11 @@ static const struct schema_key limits_keys[] = {
 				      "persist-by is table",
 			     .is = INTEGER(64, 268435456),
 			     PRESET(1048576) },
+	[LIMITS_KNOWN] = { .name = "known-clients",
+			   .about = "Prefixes of clients (/24, /56) kept as "
+				    "known to be good",
+			   .is = INTEGER(1024, 16777216),
+			   PRESET(1000000) },
 };
 static const struct schema_block limits = { SCHEMA_LIMITS, KEYS(limits_keys) };
 

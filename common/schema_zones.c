@@ -76,6 +76,54 @@ static const struct schema_key ttl_keys[] = {
 };
 static const struct schema_block ttl = { SCHEMA_TTL, KEYS(ttl_keys) };
 
+/* The order of enum config_mode. */
+static const char *const modes[] = { "off", "observe", "on", NULL };
+
+static const struct schema_key admission_keys[] = {
+	[ADMISSION_MISSES] = { .name = "misses",
+			       .about = "Over miss-factor times normal, the "
+					"origin is asked only for names that "
+					"exist",
+			       .is = WORDS(modes),
+			       PRESET(CONFIG_MODE_ON) },
+	[ADMISSION_REPEATS] = { .name = "repeats",
+				.about = "Over miss-factor times normal, who "
+					 "repeats a question well before its "
+					 "time is over is slowed down",
+				.is = WORDS(modes),
+				PRESET(CONFIG_MODE_ON) },
+	[ADMISSION_UNKNOWN] = { .name = "unknown",
+				.about = "Over unknown-factor times normal, "
+					 "from sources all over, only known "
+					 "clients are answered by UDP",
+				.is = WORDS(modes),
+				PRESET(CONFIG_MODE_ON) },
+	[ADMISSION_SUFFIXES] = { .name = "suffixes",
+				 .about = "A suffix below which many names are "
+					  "asked for that do not exist costs "
+					  "no questions to origins",
+				 .is = WORDS(modes),
+				 PRESET(CONFIG_MODE_ON) },
+	[ADMISSION_NORMAL] = { .name = "normal",
+			       .about = "Queries a second that are normal for "
+					"the zone; without it, what is "
+					"learned, at least 100",
+			       .is = INTEGER(1, 100000000) },
+	[ADMISSION_MISS_FACTOR] = { .name = "miss-factor",
+				    .about = "So many times normal is an "
+					     "attack",
+				    .is = INTEGER(2, 100000),
+				    PRESET(20) },
+	[ADMISSION_UNKNOWN_FACTOR] = { .name = "unknown-factor",
+				       .about = "So many times normal is one "
+						"that unknown clients are not "
+						"answered in",
+				       .is = INTEGER(2, 100000),
+				       PRESET(50) },
+};
+static const struct schema_block admission = { SCHEMA_ADMISSION,
+					       KEYS(admission_keys) };
+
 static const struct schema_key zone_keys[] = {
 	[ZONE_NAME] = { .name = "name",
 			.about = "The zone's name, where its key in \"zones\" "
@@ -134,5 +182,13 @@ static const struct schema_key zone_keys[] = {
 				     "for it",
 			    .is = INTEGER(1, CONFIG_FILL_RECORDS_MAX),
 			    PRESET(10000) },
+	[ZONE_ADMISSION] = { .name = "admission",
+			     .about = "What happens under attack",
+			     .is = BLOCK(admission) },
+	[ZONE_ORIGIN_RATE] = { .name = "origin-rate",
+			       .about = "Questions a second to the zone's "
+					"origins, of all causes, at most; "
+					"without it, any number",
+			       .is = INTEGER(1, 10000000) },
 };
 const struct schema_block schema_zone = { SCHEMA_ZONE, KEYS(zone_keys) };

@@ -128,6 +128,25 @@ static isc_result_t rate_class(enum store_kind kind)
 	return ISC_R_SUCCESS;
 }
 
+void access_slip(query_ctx_t *qctx, uint16_t ede, const char *text)
+{
+	ns_client_t *client = qctx->client;
+
+	ns_client_extendederror(client, ede, text);
+	if (has(client, NS_CLIENTATTR_WANTCOOKIE) &&
+	    !has(client, NS_CLIENTATTR_HAVECOOKIE)) {
+		(void)badcookie(qctx);
+		return;
+	}
+	qctx->authoritative = true;
+	client->message->flags |= DNS_MESSAGEFLAG_TC;
+}
+
+void access_drop(query_ctx_t *qctx)
+{
+	(void)refuse(qctx, DNS_R_DROP, __LINE__);
+}
+
 /* RRL said no: drop, or slip a truncated or BADCOOKIE answer. */
 static enum access limited(query_ctx_t *qctx, dns_rrl_result_t verdict,
 			   isc_result_t class)

@@ -26,6 +26,13 @@ enum access {
 enum access access_check(query_ctx_t *qctx, dns_acl_t *query_on);
 
 /*
+ * No answer but one that says how to get one: BADCOOKIE to who sent a cookie,
+ * else a truncated one; with extended error 'ede' and 'text'.  drop: none.
+ */
+void access_slip(query_ctx_t *qctx, uint16_t ede, const char *text);
+void access_drop(query_ctx_t *qctx);
+
+/*
  * Response rate limiting for an answer of 'kind' that counts on the last
  * 'labels' labels of the question name, the root included (a SERVFAIL is
  * limited by named itself).  ACCESS_REFUSED: dropped or slipped.

@@ -16,6 +16,7 @@
 #include <json-c/json.h>
 
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/control.h"
 #include "plugin/dump.h"
 #include "plugin/engine.h"
@@ -245,6 +246,8 @@ void commands_handle(void *arg, struct control_client *client,
 		fill_handle(e, client, request);
 	} else if (strcmp(command, "dump") == 0) {
 		dump_handle(e, client, request);
+	} else if (strcmp(command, "attack") == 0) {
+		admission_handle(e, client, request);
 	} else if (strcmp(command, "reload") == 0) {
 		do_reload(e, client);
 	} else if (strcmp(command, "notify") == 0) {

@@ -6,6 +6,7 @@
 #include <dns/rdatatype.h>
 
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/denial_int.h"
 #include "plugin/fresh.h"
 #include "plugin/log.h"
@@ -310,6 +311,8 @@ static int start(struct engine *e, const struct denial *d, struct naming *n)
 
 	if (rc == 0)
 		rc = fresh_key_for(d->zone, setup.origin, &setup.key);
+	if (rc == 0)
+		admission_asked(e, d->zone);
 	return rc == 0 ? xfr_start(&setup, &n->xfr) : rc;
 }
 

@@ -16,6 +16,7 @@
 
 #include "cacheproxy/answer.h"
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/denial.h"
@@ -219,6 +220,10 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 	enum fill_end end = !keep		? FILL_FORGOTTEN
 			    : entry->ttl_s == 0 ? FILL_BRIEF
 						: FILL_KEPT;
+	if (!admission_landed(e, ask->zone, &ask->flight.key,
+			      (enum store_kind)entry->kind) &&
+	    end == FILL_KEPT)
+		end = FILL_BRIEF;
 	if (end == FILL_KEPT) {
 		count(ask->zone, COUNT_STORED);
 		store_put(e->process->store, entry);
@@ -300,6 +305,13 @@ static void patience_start(struct engine *e, struct ask *ask)
 			     ask->zone->config->client_timeout_ms, 0);
 }
 
+/* The origins are asked enough: as if none had answered, but not kept. */
+static void turn_down(struct engine *e, struct ask *ask)
+{
+	land_failure(e, ask, false);
+	ask_free(ask, FILL_FAILED);
+}
+
 void engine_ask_now(struct engine *e, struct ask *ask)
 {
 	if (!ask->refresh && land_known(e, ask))
@@ -315,6 +327,10 @@ void engine_ask_now(struct engine *e, struct ask *ask)
 		.arg = ask,
 	};
 
+	if (!admission_may_ask(e, ask->zone, &ask->flight.key)) {
+		turn_down(e, ask);
+		return;
+	}
 	fresh_asked(e, ask->zone, ask->keys);
 	if (ask->fill == NULL)
 		fill_missed(e, ask);
@@ -339,6 +355,7 @@ uint64_t engine_forget_zone(struct engine *e, struct zone *zone)
 	struct process *p = e->process;
 	uint64_t old = atomic_load(&zone->state->cache_id);
 
+	admission_forget(e, zone, store_zone(p->store, old).entries);
 	(void)flight_detach(p->flights, old, NULL, 0, true);
 	atomic_store(&zone->state->cache_id,
 		     atomic_fetch_add(&p->next_cache_id, 1) + 1);
@@ -406,6 +423,7 @@ static void tick(uv_timer_t *timer)
 	atomic_store_explicit(&e->process->now_ms, clock_now_ms(),
 			      memory_order_relaxed);
 	traffic_tick(e);
+	admission_tick(e, now_s);
 	sign_tick(e->process->sign);
 	survey_tick(e, now_s);
 	geo_tick(e, now_s);
@@ -513,6 +531,7 @@ static void configure_now(struct job *job)
 	denials_configured(e, c->snapshot);
 	fresh_configured(e, c->snapshot);
 	fill_configured(e, c->snapshot);
+	admission_configured(e, c->snapshot);
 	e->snapshot = c->snapshot;
 	if (c->drains != NULL) { /* once, at the start */
 		traffic_drains_free(e->drains);
@@ -659,6 +678,7 @@ static void stop_now(struct job *job)
 	fresh_stop(e);
 	denials_stop(e);
 	fill_stop(e);
+	admission_stop(e);
 	slicer_finish(&e->slicer);
 	tables_stop(e);
 	if (e->snapshot != NULL)

@@ -72,6 +72,7 @@ struct engine {
 	struct fresh *fresh;
 	struct denials *denials;
 	struct fill *fill;
+	bool admission_ended; /* see admission.h */
 	size_t survey_at;
 };
 

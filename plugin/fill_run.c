@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/control.h"
 #include "plugin/fill_int.h"
 #include "plugin/fresh.h"
@@ -301,13 +302,16 @@ void fill_run_turn(struct fill_run *run, uint64_t end_ns)
 		return;
 	while (!has_ended(run) && may_ask(run) && uv_hrtime() < end_ns) {
 		run->engine->fill->looks--;
+		if (run->request == NULL && !admission_has_room(run->zone))
+			break; /* it is looked at again soon */
 		int rc = next_question(run, &q);
 		run->all_asked = rc == -ENOENT;
 		if (rc != 0)
 			continue;
-		if (run->request != NULL && must_settle(run, q.zone)) {
+		if (run->request != NULL &&
+		    (must_settle(run, q.zone) || !admission_has_room(q.zone))) {
 			fill_list_back(run);
-			break; /* it is looked at again soon */
+			break; /* likewise */
 		}
 		issue(run, &q, 0);
 	}
@@ -448,6 +452,7 @@ static int transfer(struct fill_run *run, const struct config_origin *origin)
 		if (setup.key == NULL)
 			return -ENOKEY;
 	}
+	admission_asked(e, run->zone);
 	return xfr_start(&setup, &run->xfr);
 }
 

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "plugin/admission.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/denial.h"
@@ -180,6 +181,7 @@ static int ask(struct check *c, size_t i, const struct dname *name,
 	if (e->origins == NULL || e->fresh->stopping)
 		return -ECANCELED;
 	count(c->zone, COUNT_ASKED);
+	admission_asked(e, c->zone);
 	int rc = origin_ask(e->origins, &q);
 	if (rc != 0)
 		count_failed(c->zone, rc);
@@ -373,6 +375,7 @@ static void transfer(struct check *c, size_t i)
 		transfer_failed(c, rc);
 		return;
 	}
+	admission_asked(c->engine, c->zone);
 	rc = xfr_start(&setup, &c->xfr);
 	if (rc != 0) {
 		transfer_failed(c, rc);

@@ -15,6 +15,7 @@
 
 #include "common/rcu.h"
 #include "plugin/access.h"
+#include "plugin/admission.h"
 #include "plugin/alias.h"
 #include "plugin/denial.h"
 #include "plugin/edit.h"
@@ -61,6 +62,7 @@ struct look {
 	struct store_entry *entry; /* fresh or not, or NULL */
 	uint32_t now_s;
 	uint64_t hash;
+	struct admission from;
 	struct store_key key;
 };
 
@@ -315,6 +317,33 @@ static void give_stale(struct decision *d, struct look *l)
 	give_stored(d, l->qctx, l->map, l->zone, l->entry, true);
 }
 
+/* Ends a query that is not admitted; false: it is. */
+static bool turned_away(struct decision *d, struct look *l,
+			enum admit_reason why)
+{
+	switch (why) {
+	case ADMIT_OK:
+		return false;
+	case ADMIT_REPEAT:
+	case ADMIT_SOURCE:
+		access_slip(l->qctx, DNS_EDE_PROHIBITED,
+			    why == ADMIT_SOURCE ? "source not known, use TCP"
+						: "asked again and again");
+		d->step = STEP_DONE;
+		break;
+	case ADMIT_REPEAT_DROP:
+		access_drop(l->qctx);
+		d->step = STEP_DONE;
+		break;
+	case ADMIT_BUSY:
+		fail(d, DNS_EDE_OTHER, "too many queries wait for origins");
+		break;
+	default:
+		fail(d, DNS_EDE_BLOCKED, "under attack, name not known");
+	}
+	return true;
+}
+
 /* Nothing fresh in memory: old data is better than waiting for the dead. */
 static void miss(struct decision *d, struct look *l)
 {
@@ -328,6 +357,10 @@ static void miss(struct decision *d, struct look *l)
 		give_stale(d, l);
 		return;
 	}
+	l->from.exists = l->exact;
+	if (turned_away(d, l,
+			admission_miss(&l->from, l->qctx, l->zone, &l->key, e)))
+		return;
 	if (wait_prepare(&d->park, l->qctx, l->process, l->zone, &l->key,
 			 l->hash)) {
 		count(l->zone, COUNT_MISSES);
@@ -449,6 +482,10 @@ static void answer(struct decision *d, struct look *l)
 		count(l->zone, COUNT_FAILURES);
 		fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
 	} else {
+		if (l->from.active != 0 &&
+		    turned_away(d, l,
+				admission_hit(&l->from, l->qctx, l->zone, e)))
+			return;
 		count(l->zone, COUNT_HITS);
 		give_stored(d, l->qctx, l->map, l->zone, e, false);
 		if (l->zone->config->prefetch)
@@ -518,14 +555,16 @@ static void decide(struct decision *d, query_ctx_t *qctx, struct instance *inst)
 		d->step = STEP_NOT_OURS;
 	} else {
 		note_view(inst, qctx->view);
-		if (l.zone != NULL)
-			count(l.zone, COUNT_QUERIES);
+		uint32_t n = l.zone != NULL ? count(l.zone, COUNT_QUERIES) : 0;
 		if (access_check(qctx, inst->query_on) != ACCESS_OK) {
 			if (l.zone != NULL)
 				count(l.zone, COUNT_REFUSED);
 			d->step = STEP_DONE;
 		} else if (l.zone != NULL) {
-			answer(d, &l);
+			if (!turned_away(
+				    d, &l,
+				    admission_query(&l.from, qctx, l.zone, n)))
+				answer(d, &l);
 		} else {
 			answer_domain(d, &l);
 		}

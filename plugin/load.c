@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/commands.h"
 #include "plugin/engine.h"
 #include "plugin/geo.h"
@@ -32,6 +33,7 @@ static void zone_state_unref(struct process *p, struct zone_state *state)
 	for (size_t i = 0; i < COUNTERS; i++)
 		p->departed[i] += atomic_load(&state->counters[i]);
 	pthread_mutex_unlock(&p->lock);
+	admission_zone_free(state);
 	free(state);
 }
 

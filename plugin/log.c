@@ -35,6 +35,17 @@ const char *log_error(int rc, char *out)
 	return out;
 }
 
+bool log_held(struct log_gate *gate, uint32_t now_s)
+{
+	uint32_t last =
+		atomic_load_explicit(&gate->last_s, memory_order_relaxed);
+
+	if (last == 0 || now_s - last >= GATE_S)
+		return false;
+	atomic_fetch_add_explicit(&gate->held, 1, memory_order_relaxed);
+	return true;
+}
+
 void log_limited(struct log_gate *gate, uint32_t now_s, int level,
 		 const char *fmt, ...)
 {

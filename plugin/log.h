@@ -5,6 +5,7 @@
  * "nearzone: ".  Any thread.
  */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <errno.h>
@@ -28,6 +29,9 @@ struct log_gate {
 	_Atomic uint32_t last_s;
 	_Atomic uint32_t held; /* lines not written since */
 };
+
+/* True if log_limited() would hold a line back, which is then counted. */
+bool log_held(struct log_gate *gate, uint32_t now_s);
 
 /*
  * As log_write(), but at most one line in ten seconds a gate; the next one

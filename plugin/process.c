@@ -10,6 +10,7 @@
 #include <isc/random.h>
 
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/engine.h"
 #include "plugin/geo.h"
 #include "plugin/load.h"
@@ -190,6 +191,7 @@ static void release_parts(struct process *p)
 	p->drains_read = false;
 	p->snapshot_read = false;
 	tables_free(p);
+	admission_free(p);
 	atomic_store(&p->snapshot_restored, 0);
 	atomic_store(&p->snapshot_saved, 0);
 	atomic_store(&p->snapshot_wall_s, 0);
@@ -215,6 +217,8 @@ static int make_parts(struct process *p, uint64_t cache_size_bytes)
 	if (rc == 0)
 		rc = gtm_wanted_new(WANTED_ROOM, WANTED_V4, WANTED_V6,
 				    &p->wanted);
+	if (rc == 0)
+		rc = admission_new(p);
 	if (rc == 0)
 		rc = recorder_new(p);
 	if (rc == 0)

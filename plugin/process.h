@@ -25,6 +25,7 @@
 #include <isc/mem.h>
 #include <isc/quota.h>
 
+#include "cacheproxy/admit.h"
 #include "cacheproxy/flight.h"
 #include "cacheproxy/store.h"
 #include "cacheproxy/zonemap.h"
@@ -73,6 +74,15 @@ extern const char *const failed_names[COUNTERS - COUNT_FAILED]; /* kinds */
  */
 enum zone_signed { ZONE_UNKNOWN, ZONE_SILENT, ZONE_UNSIGNED, ZONE_SIGNED };
 
+struct job {
+	struct job *next;
+	void (*run)(struct job *job);
+};
+
+struct admit;
+struct admit_zone;
+struct zone;
+
 /* What belongs to a zone and its origin set, across configurations. */
 struct zone_state {
 	_Atomic uint32_t refs; /* snapshots that have it */
@@ -82,14 +92,19 @@ struct zone_state {
 	_Atomic uint32_t conflict_s;
 	_Atomic uint8_t
 		is_signed; /* enum zone_signed: the last answer's word */
-	_Atomic uint32_t learned_s;	/* when that was; 0: never */
-	struct fresh_zone *fresh;	/* the engine's own, see fresh.h */
-	_Atomic uint64_t serial;	/* see fresh_serial() */
-	struct fill_zone *fill;		/* the engine's own, see fill.h */
-	struct denial *denial;		/* the engine's own, see denial.h */
-	struct names *_Atomic names;	/* likewise read under RCU, or NULL */
-	struct proofs *_Atomic proofs;	/* likewise */
-	_Atomic uint32_t names_until_s; /* 'names' may be believed so long */
+	_Atomic uint32_t learned_s;	  /* when that was; 0: never */
+	struct fresh_zone *fresh;	  /* the engine's own, see fresh.h */
+	_Atomic uint64_t serial;	  /* see fresh_serial() */
+	struct fill_zone *fill;		  /* the engine's own, see fill.h */
+	struct denial *denial;		  /* the engine's own, see denial.h */
+	struct names *_Atomic names;	  /* likewise read under RCU, or NULL */
+	struct proofs *_Atomic proofs;	  /* likewise */
+	_Atomic uint32_t names_until_s;	  /* 'names' may be believed so long */
+	struct admit_zone *_Atomic admit; /* NULL: not asked yet; admission.h */
+	struct job admit_job;		  /* under way while 'admit_posted' */
+	struct zone *admit_of;		  /* likewise: held */
+	_Atomic bool admit_posted;
+	struct admit_bucket origin_all, origin_new; /* engine: "origin-rate" */
 	bool restored;	  /* engine: answers came from a snapshot */
 	bool served;	  /* engine: clients had answers asked for */
 	uint64_t counted; /* who loads: the last snapshot that has it */
@@ -97,11 +112,6 @@ struct zone_state {
 
 struct geo_map;
 struct snapshot;
-
-struct job {
-	struct job *next;
-	void (*run)(struct job *job);
-};
 
 struct zone {
 	const struct config_zone *config;
@@ -197,6 +207,7 @@ struct process {
 	struct recorder *recorder;     /* likewise */
 	struct notes *notes;	       /* see notes.h */
 	struct gtm_wanted *wanted;     /* clients that are to be measured */
+	struct admit *admit;	       /* see admission.h */
 	isc_quota_t waiters;	       /* a quota of our own, see wait.c */
 	uint64_t departed[COUNTERS]; /* of zones that are gone; process lock */
 	_Atomic uint64_t next_cache_id;
@@ -267,11 +278,15 @@ void process_reload(struct process *p);
 void snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 
-/* Counts one; the process's totals are sums over its zones. */
-static inline void count(const struct zone *zone, enum counter which)
+/*
+ * Counts one, and returns how many that are (the low 32 bits); the process's
+ * totals are sums over its zones.
+ */
+static inline uint32_t count(const struct zone *zone, enum counter which)
 {
-	atomic_fetch_add_explicit(&zone->state->counters[which], 1,
-				  memory_order_relaxed);
+	return (uint32_t)atomic_fetch_add_explicit(
+		       &zone->state->counters[which], 1, memory_order_relaxed) +
+	       1;
 }
 
 /* Counts a question that ended without an answer, by its status (-errno). */

@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "plugin/admission.h"
 #include "plugin/commands.h"
 #include "plugin/control.h"
 #include "plugin/denial.h"
@@ -116,6 +117,8 @@ static void add_below(struct purge *p, const struct zone *zone)
 
 	(void)flight_detach(p->engine->process->flights, id, p->name.wire,
 			    p->name.n, true);
+	admission_forget(p->engine, zone,
+			 store_zone(p->engine->process->store, id).entries);
 	denial_forget(p->engine, zone, true);
 	p->target[p->n++] = (struct target){ id, false };
 }

@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 #include "common/rcu.h"
+#include "plugin/admission.h"
 #include "plugin/control.h"
 #include "plugin/denial.h"
 #include "plugin/fill.h"
@@ -272,6 +273,9 @@ static struct json_object *zone_json(const struct process *p,
 	struct json_object *denial = denial_status(z);
 	if (denial != NULL)
 		json_object_object_add(o, "names", denial);
+	struct json_object *refused = admission_status(z);
+	if (refused != NULL)
+		json_object_object_add(o, "admission", refused);
 	struct json_object *fill = fill_status(z);
 	if (fill != NULL)
 		json_object_object_add(o, "fill", fill);

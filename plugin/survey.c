@@ -10,6 +10,7 @@
 #include <dns/rdatatype.h>
 
 #include "cacheproxy/answer.h"
+#include "plugin/admission.h"
 #include "plugin/log.h"
 
 #define ROUND_S	  5u  /* between two looks through the zones */
@@ -146,6 +147,7 @@ static void ask_soa(struct engine *e, struct zone *zone)
 		.arg = s,
 	};
 	count(zone, COUNT_ASKED);
+	admission_asked(e, zone);
 	int rc = origin_ask(e->origins, &q);
 	if (rc != 0) {
 		struct origin_reply reply = { .status = rc };

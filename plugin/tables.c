@@ -3,72 +3,27 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "common/rcu.h"
 #include "gtm/decide.h"
 #include "gtm/groups_file.h"
+#include "plugin/admission.h"
 #include "plugin/log.h"
 #include "plugin/map.h"
-#include "plugin/state.h"
+#include "plugin/tablefile.h"
 
 #define LATENCY_NAME "latency.table"
 #define CLIENTS_NAME "clients.table"
-#define FILE_MAX     (UINT64_C(8) << 30)
 #define ROWS	     4096u
 #define ROW_N	     16u
 #define TIDY_CELLS   65536u  /* a tick: a million x 50 in 13 minutes */
 #define COPY_CELLS   400000u /* a tick */
 #define LOAD_ROWS    4096u
 #define FORGET_S     600u /* what is being measured is asked for again */
-
-/* Before the clients saved; numbers are little-endian. */
-struct head {
-	char magic[8];
-	uint64_t wall_s, n, sum; /* when; octets that follow; XXH3 of these */
-};
-
-static const char magic[8] = { 'N', 'Z', 'T', 'A', 'B', 'L', 'E', '1' };
-
-/* -- files -----------------------------------------------------------------
- */
-
-struct writer {
-	int fd;
-	uint64_t n;
-	XXH3_state_t *sum;
-	int rc;
-};
-
-static void write_all(struct writer *w, const void *p, size_t n)
-{
-	const uint8_t *at = p;
-
-	while (w->rc == 0 && n > 0) {
-		ssize_t done = write(w->fd, at, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			w->rc = -errno;
-		at += done > 0 ? done : 0;
-		n -= done > 0 ? (size_t)done : 0;
-	}
-}
-
-static void put(struct writer *w, const void *p, size_t n)
-{
-	write_all(w, p, n);
-	(void)XXH3_64bits_update(w->sum, p, n);
-	w->n += n;
-}
 
 static uint64_t wall_ms(void)
 {
@@ -78,134 +33,25 @@ static uint64_t wall_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Writes what 'fill' does as 'directory'/'name', whole or not at all. */
-static void file_save(const char *directory, const char *name,
-		      void (*fill)(struct writer *w, void *arg), void *arg)
-{
-	char path[STATE_PATH_MAX];
-	char fresh[STATE_PATH_MAX];
-	struct writer w = { .fd = -1 };
-	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
-	int m = snprintf(fresh, sizeof(fresh), "%s/%s.new", directory, name);
-
-	if (n < 0 || m < 0 || (size_t)m >= sizeof(fresh))
-		return;
-	w.fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	w.rc = w.fd < 0 ? -errno : 0;
-	if (w.rc == 0)
-		fill(&w, arg);
-	if (w.rc == 0 && fsync(w.fd) != 0)
-		w.rc = -errno;
-	if (w.fd >= 0 && close(w.fd) != 0 && w.rc == 0)
-		w.rc = -errno;
-	if (w.rc == 0 && rename(fresh, path) != 0)
-		w.rc = -errno;
-	if (w.rc == 0)
-		return;
-	(void)unlink(fresh);
-	log_write(ISC_LOG_ERROR, "cannot write '%s': %s", path,
-		  log_error(w.rc, (char[LOG_ERROR_MAX]){ 0 }));
-}
-
-/* What 'put' puts, and its head before that. */
-static void headed_fill(struct writer *w, void *arg,
-			void (*rows)(struct writer *w, void *arg))
-{
-	struct head head = { .wall_s = htole64(wall_ms() / 1000) };
-
-	w->sum = XXH3_createState();
-	if (w->sum == NULL) {
-		w->rc = -ENOMEM;
-		return;
-	}
-	(void)XXH3_64bits_reset(w->sum);
-	memcpy(head.magic, magic, sizeof(magic));
-	write_all(w, &head, sizeof(head));
-	if (w->rc == 0)
-		rows(w, arg);
-	head.n = htole64(w->n);
-	head.sum = htole64(XXH3_64bits_digest(w->sum));
-	(void)XXH3_freeState(w->sum);
-	if (w->rc == 0 &&
-	    pwrite(w->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
-		w->rc = -EIO;
-}
-
-static bool read_all(int fd, void *p, size_t n)
-{
-	uint8_t *at = p;
-
-	while (n > 0) {
-		ssize_t done = read(fd, at, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		at += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
-
-/*
- * Reads such a file: 0, and its octets, which the caller frees; or -ENOENT,
- * or what is wrong.
- */
-static int file_read(const char *path, uint8_t **octets, size_t *n,
-		     uint64_t *away_s)
-{
-	struct head head;
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	*octets = NULL;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size > FILE_MAX ||
-	    !read_all(fd, &head, sizeof(head)) ||
-	    memcmp(head.magic, magic, sizeof(magic)) != 0 ||
-	    le64toh(head.n) != (uint64_t)st.st_size - sizeof(head))
-		rc = -EBADMSG;
-	*n = rc == 0 ? (size_t)le64toh(head.n) : 0;
-	if (rc == 0) {
-		*octets = malloc(*n + 1);
-		rc = *octets == NULL ? -ENOMEM : 0;
-	}
-	if (rc == 0 && (!read_all(fd, *octets, *n) ||
-			XXH3_64bits(*octets, *n) != le64toh(head.sum)))
-		rc = -EBADMSG;
-	(void)close(fd);
-	if (rc != 0) {
-		free(*octets);
-		return rc;
-	}
-	int64_t away =
-		(int64_t)(wall_ms() / 1000) - (int64_t)le64toh(head.wall_s);
-	*away_s = away > 0 ? (uint64_t)away : 0;
-	return 0;
-}
-
 /* -- latencies -------------------------------------------------------------
  */
 
 static int latency_write(void *arg, const void *octets, size_t n)
 {
-	struct writer *w = arg;
+	struct tablefile *w = arg;
 
-	write_all(w, octets, n);
-	return w->rc;
+	tablefile_put(w, octets, n);
+	return tablefile_ok(w) ? 0 : -EIO;
 }
 
-static void latency_fill(struct writer *w, void *arg)
+static void latency_fill(struct tablefile *w, void *arg)
 {
 	const struct gtm_save save = { latency_write, w, wall_ms(),
 				       clock_now_ms() };
 	int rc = gtm_groups_save(arg, &save);
 
-	if (w->rc == 0)
-		w->rc = rc;
+	if (rc != 0 && tablefile_ok(w))
+		tablefile_fail(w, rc);
 }
 
 static int64_t latency_octets(void *arg, void *octets, size_t n)
@@ -225,11 +71,7 @@ static int latency_load(struct gtm_groups *groups, int fd)
 	const struct gtm_load load = { latency_octets, &fd, wall_ms(),
 				       clock_now_ms() };
 	struct gtm_loader *loader;
-	struct stat st;
 
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size > FILE_MAX)
-		return -EBADMSG;
 	int rc = gtm_loader_new(&load, &loader);
 	if (rc != 0)
 		return rc;
@@ -250,7 +92,7 @@ static uint8_t *put32(uint8_t *p, uint32_t n)
 	return p + sizeof(n);
 }
 
-static void clients_rows(struct writer *w, void *arg)
+static void clients_fill(struct tablefile *w, void *arg)
 {
 	const struct gtm_persist *clients = arg;
 	uint32_t now_s = gtm_persist_now_s(clock_now_ms());
@@ -260,8 +102,8 @@ static void clients_rows(struct writer *w, void *arg)
 	size_t n = 1;
 
 	if (rows == NULL || room == NULL)
-		w->rc = -ENOMEM;
-	while (w->rc == 0 && n > 0) {
+		tablefile_fail(w, -ENOMEM);
+	while (tablefile_ok(w) && n > 0) {
 		uint8_t *p = room;
 		n = gtm_persist_save(clients, &at, rows, ROWS, now_s);
 		for (size_t i = 0; i < n; i++) {
@@ -270,15 +112,10 @@ static void clients_rows(struct writer *w, void *arg)
 			p = put32(p, rows[i].age_s);
 			p = put32(p, rows[i].idle_s);
 		}
-		put(w, room, (size_t)(p - room));
+		tablefile_put(w, room, (size_t)(p - room));
 	}
 	free(rows);
 	free(room);
-}
-
-static void clients_fill(struct writer *w, void *arg)
-{
-	headed_fill(w, arg, clients_rows);
 }
 
 static uint32_t get32(const uint8_t *p)
@@ -321,62 +158,34 @@ static void save(struct process *p, const struct snapshot *s)
 	if (s->world->groups != NULL)
 		gtm_groups_count(s->world->groups, &counts);
 	if (counts.groups > 0)
-		file_save(directory, LATENCY_NAME, latency_fill,
-			  s->world->groups);
+		tablefile_save_plain(directory, LATENCY_NAME, latency_fill,
+				     s->world->groups);
 	if (clients != NULL)
-		file_save(directory, CLIENTS_NAME, clients_fill, clients);
-}
-
-/* False: nothing is read. */
-static bool path_of(const struct snapshot *s, const char *name,
-		    char path[STATE_PATH_MAX])
-{
-	int n = snprintf(path, STATE_PATH_MAX, "%s/%s",
-			 s->config->state_directory, name);
-
-	return s->config->snapshot_s > 0 && n >= 0 && n < STATE_PATH_MAX;
-}
-
-static void tell_refused(const char *path, int rc)
-{
-	const char *why = log_error(rc, (char[LOG_ERROR_MAX]){ 0 });
-
-	if (rc == -EBADMSG || rc == -EPROTONOSUPPORT)
-		why = "it is damaged, or of another release";
-	if (rc == -ETIME)
-		why = "it was written in the future";
-	log_write(ISC_LOG_ERROR, "table '%s' is refused: %s", path, why);
+		tablefile_save(directory, CLIENTS_NAME, clients_fill, clients);
+	admission_save(p, s);
 }
 
 /* Reads 'name' of the state directory; false: there is nothing to be had. */
 static bool read_back(const struct snapshot *s, const char *name,
 		      uint8_t **octets, size_t *n, uint64_t *away_s)
 {
-	char path[STATE_PATH_MAX];
-
-	if (!path_of(s, name, path))
-		return false;
-	int rc = file_read(path, octets, n, away_s);
-	if (rc != 0 && rc != -ENOENT)
-		tell_refused(path, rc);
-	return rc == 0;
+	return s->config->snapshot_s != 0 &&
+	       tablefile_read(s->config->state_directory, name, octets, n,
+			      away_s);
 }
 
 static void latency_read_back(const struct snapshot *s)
 {
 	struct gtm_groups_counts counts;
-	char path[STATE_PATH_MAX];
+	int fd = -1, rc = 0;
 
-	if (s->world->groups == NULL || !path_of(s, LATENCY_NAME, path))
+	if (s->world->groups == NULL || s->config->snapshot_s == 0 ||
+	    !tablefile_open(s->config->state_directory, LATENCY_NAME, &fd))
 		return;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int rc = fd < 0 ? -errno : latency_load(s->world->groups, fd);
-	if (fd >= 0)
-		(void)close(fd);
-	if (rc == -ENOENT)
-		return;
+	rc = latency_load(s->world->groups, fd);
+	(void)close(fd);
 	if (rc != 0)
-		tell_refused(path, rc);
+		tablefile_refused(s->config->state_directory, LATENCY_NAME, rc);
 	gtm_groups_count(s->world->groups, &counts);
 	log_write(ISC_LOG_INFO, "latencies of %u groups of clients are known",
 		  counts.groups);
@@ -437,6 +246,7 @@ static void clients_configure(struct process *p, struct snapshot *s)
 
 void tables_configure(struct process *p, struct snapshot *s)
 {
+	admission_configure(p, s, !p->tables_read);
 	if (!p->tables_read)
 		latency_read_back(s);
 	p->tables_read = true;

@@ -3,9 +3,9 @@
 /*
  * tables - what traffic management has measured and promised outlives named:
  * the latency table (latency.table) and the table of clients that keep their
- * servers (clients.table), saved every 'cache.snapshot' and at the last
- * plugin_destroy in the state directory, whole or not at all, and read back at
- * the start with true ages.
+ * servers (clients.table), and with it what admission.h has learned, saved
+ * every 'cache.snapshot' and at the last plugin_destroy in the state directory,
+ * whole or not at all, and read back at the start with true ages.
  *
  * The worker saves, while the engine and named's workers write.
  */

@@ -267,6 +267,14 @@ static const struct command commands[] = {
 	  "plugin\n"
 	  "nor the side-car.  Exits 1 if a test fails.\n",
 	  nzctl_probe, TAKES_CONFIG, 3, 3 },
+	{ "attack", "attack status [ZONE]", "what is refused, and why",
+	  "The zones that are asked far more than is normal for them: which\n"
+	  "filters work and since when, what is normal, what was refused and\n"
+	  "why ('refused'; 'would_refuse': by filters that only observe), "
+	  "what\n"
+	  "was let through as its name or its source is known, and suffixes\n"
+	  "under attack.  Of one ZONE (its ID), also without an attack.\n",
+	  remote_attack, 0, 1, 2 },
 	{ "check", "check FILE...", "check configuration files",
 	  "Runs the plugin's own checker; needs no running plugin.  Errors go\n"
 	  "to the standard error, 'FILE: ok' to the standard output.  Exits 1\n"

@@ -197,6 +197,63 @@ void plugin_put_sums(struct probed_expo *expo, struct json_object *s)
 	put_split(expo, plugin_object(s, "asked_failed"), "kind", failed_kinds);
 }
 
+/* What was refused of zones, or would have been, by the reason. */
+static void put_refused(struct probed_expo *expo, struct json_object *zones,
+			size_t n, const struct plugin_series *series)
+{
+	struct json_object_iter member;
+	uint64_t value;
+
+	probed_expo_family(expo, series->kind, series->name, series->help);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *o = json_object_array_get_idx(zones, i);
+		struct json_object *reasons = plugin_object(
+			plugin_object(o, "admission"), series->key);
+		const char *id = plugin_text(o, "id");
+		size_t left = REASONS_MAX;
+		if (id == NULL || reasons == NULL)
+			continue;
+		json_object_object_foreachC(reasons, member)
+		{
+			if (left > 0 &&
+			    plugin_number(reasons, member.key, &value))
+				probed_expo_number(
+					expo,
+					PROBED_LABELS({ "zone", id },
+						      { "reason", member.key }),
+					value);
+			left -= left > 0;
+		}
+	}
+}
+
+static void put_admission(struct probed_expo *expo, struct json_object *zones,
+			  size_t n)
+{
+	static const struct plugin_series refused[] = {
+		{ "refused", "nearzone_admission_refused_total",
+		  "Queries refused under attack, by the reason.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+		{ "would_refuse", "nearzone_admission_would_refuse_total",
+		  "Queries that filters which observe would have refused.",
+		  PROBED_COUNTER, PLUGIN_PLAIN },
+	};
+	uint64_t value;
+
+	for (size_t i = 0; i < N(refused); i++)
+		put_refused(expo, zones, n, &refused[i]);
+	probed_expo_family(expo, PROBED_GAUGE, "nearzone_attack",
+			   "Whether some filter of the zone works.");
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *o = json_object_array_get_idx(zones, i);
+		const char *id = plugin_text(o, "id");
+		if (id != NULL && plugin_number(plugin_object(o, "admission"),
+						"attack", &value))
+			probed_expo_number(expo, PROBED_LABELS({ "zone", id }),
+					   value);
+	}
+}
+
 void plugin_put_zones(struct probed_expo *expo, struct json_object *zones,
 		      struct probed_listed *listed)
 {
@@ -215,6 +272,7 @@ void plugin_put_zones(struct probed_expo *expo, struct json_object *zones,
 	listed->zones += each.n;
 	plugin_put_each(expo, zones, &each);
 	put_failed(expo, zones, each.n);
+	put_admission(expo, zones, each.n);
 	for (size_t i = 0; i < N(zone_parts); i++)
 		put_part(expo, zones, each.n, &zone_parts[i]);
 }

@@ -11,7 +11,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "probes-client/dial.h"
 #include "probes-client/nzctl_list.h"
 #include "probes-client/nzctl_near.h"
 #include "probes-client/nzctl_probes.h"
@@ -19,222 +18,10 @@
 #include "probes-client/nzctl_traffic.h"
 #include "probes-client/pages.h"
 #include "probes-client/show.h"
+#include "probes-client/talk.h"
 
-#define REQUEST_MAX 65536u /* octets the server takes in a line */
-#define NESTING_MAX 32
-#define AUTHOR_MAX  64
-#define PAGES_MAX   100000u /* of a status */
-
-/* A request and what came back. */
-struct talk {
-	struct dial *dial;
-	struct slice line; /* the reply as it came */
-	struct json_object *reply;
-};
-
-static void talk_end(struct talk *talk)
-{
-	json_object_put(talk->reply);
-	dial_close(talk->dial);
-}
-
-/* Says what an operator can do about it. */
-static enum nzctl_exit trouble(const struct nzctl_options *options, int rc)
-{
-	const char *path = options->socket;
-	FILE *err = stderr;
-	char text[128];
-
-	fprintf(err, "nzctl: '%s': ", path);
-	if (rc == -ENOENT || rc == -ENOTDIR)
-		fputs("no such socket: is named running with the plugin "
-		      "loaded, and is the socket where 'control.socket' says?",
-		      err);
-	else if (rc == -ECONNREFUSED)
-		fputs("nobody listens there: is named running with the plugin "
-		      "loaded?",
-		      err);
-	else if (rc == -EACCES || rc == -EPERM)
-		fputs("permission denied: is this user in the group of named "
-		      "('bind')?",
-		      err);
-	else if (rc == -ETIMEDOUT)
-		fprintf(err,
-			"no answer within %u.%03u s: is named stopped or very "
-			"busy (or give --timeout more)?",
-			options->timeout_ms / 1000, options->timeout_ms % 1000);
-	else if (rc == -ECONNRESET)
-		fputs("the connection was closed: has named stopped?", err);
-	else if (rc == -EBADMSG)
-		fputs("not an answer of the plugin: is this its control "
-		      "socket?",
-		      err);
-	else if (rc == -EMSGSIZE)
-		fprintf(err, "the answer is longer than %u octets",
-			DIAL_LINE_MAX);
-	else
-		fputs(strerror_r(-rc, text, sizeof(text)), err);
-	fputc('\n', err);
-	return rc == -ENAMETOOLONG ? NZCTL_USAGE : NZCTL_TROUBLE;
-}
-
-/* Returns 0 and the caller's reference to an object; or -EBADMSG, -ENOMEM. */
-static int object_parse(struct slice line, struct json_object **objectp)
-{
-	struct json_tokener *tok = json_tokener_new_ex(NESTING_MAX);
-	if (tok == NULL)
-		return -ENOMEM;
-
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	struct json_object *doc =
-		json_tokener_parse_ex(tok, line.p, (int)line.n);
-	bool whole = json_tokener_get_error(tok) == json_tokener_success &&
-		     json_tokener_get_parse_end(tok) == line.n;
-	json_tokener_free(tok);
-	if (!whole || !json_object_is_type(doc, json_type_object)) {
-		json_object_put(doc);
-		return -EBADMSG;
-	}
-	*objectp = doc;
-	return 0;
-}
-
-static int talk_read(struct talk *talk, bool patient)
-{
-	struct json_object *object;
-	int rc = dial_line(talk->dial, patient, &talk->line);
-
-	if (rc == 0)
-		rc = object_parse(talk->line, &object);
-	if (rc != 0)
-		return rc;
-	json_object_put(talk->reply);
-	talk->reply = object;
-	return 0;
-}
-
-static int talk_start(struct talk *talk, const struct nzctl_options *options,
-		      struct slice request)
-{
-	int rc = dial_open(options->socket, options->timeout_ms, &talk->dial);
-
-	if (rc == 0)
-		rc = dial_send(talk->dial, request);
-	if (rc == 0)
-		rc = talk_read(talk, false);
-	if (rc == 0 &&
-	    !json_object_is_type(json_object_object_get(talk->reply, "ok"),
-				 json_type_boolean))
-		rc = -EBADMSG;
-	return rc;
-}
-
-static void show_json_line(struct slice line)
-{
-	fwrite(line.p, 1, line.n, stdout);
-	fputc('\n', stdout);
-}
-
-/* The reply was "ok": false. */
-static enum nzctl_exit refused(const struct nzctl_options *options,
-			       struct json_object *reply)
-{
-	struct json_object *error = json_object_object_get(reply, "error");
-	struct json_object *errors = json_object_object_get(reply, "errors");
-	size_t n = 0;
-
-	if (json_object_is_type(errors, json_type_array))
-		n = json_object_array_length(errors);
-	for (size_t i = 0; i < n; i++) {
-		show_finding(stderr, json_object_array_get_idx(errors, i));
-		fputc('\n', stderr);
-	}
-	fprintf(stderr, "nzctl: %s: ", options->command);
-	show_text(stderr,
-		  json_object_is_type(error, json_type_string)
-			  ? (struct slice){ json_object_get_string(error),
-					    (size_t)json_object_get_string_len(
-						    error) }
-			  : slice_of("refused"));
-	fputc('\n', stderr);
-	return NZCTL_REFUSED;
-}
-
-/*
- * Asks; takes over 'request'.  On NZCTL_DONE the reply is in 'talk' and was
- * "ok"; with --json it has been printed, unless 'quiet'.
- */
-static enum nzctl_exit ask(struct talk *talk,
-			   const struct nzctl_options *options,
-			   struct json_object *request, bool quiet)
-{
-	size_t n = 0;
-	const char *p = json_object_to_json_string_length(
-		request,
-		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
-
-	*talk = (struct talk){ 0 };
-	if (p == NULL || n > REQUEST_MAX) {
-		fputs("nzctl: argument too long\n", stderr);
-		json_object_put(request);
-		return NZCTL_USAGE;
-	}
-	int rc = talk_start(talk, options, (struct slice){ p, n });
-	json_object_put(request);
-	if (rc != 0)
-		return trouble(options, rc);
-
-	bool ok = json_object_get_boolean(
-		json_object_object_get(talk->reply, "ok"));
-	if (options->json && !(ok && quiet))
-		show_json_line(talk->line);
-	if (ok)
-		return NZCTL_DONE;
-	return options->json ? NZCTL_REFUSED : refused(options, talk->reply);
-}
-
-static void add_text(struct json_object *request, const char *key,
-		     const char *text)
-{
-	if (text != NULL)
-		json_object_object_add(request, key,
-				       json_object_new_string(text));
-}
-
-static struct json_object *request_of(const struct nzctl_options *options)
-{
-	struct json_object *request = json_object_new_object();
-
-	add_text(request, "command", options->command);
-	return request;
-}
-
-/* Asks and shows all of the reply. */
-static enum nzctl_exit ask_and_show(struct talk *talk,
-				    const struct nzctl_options *options,
-				    struct json_object *request)
-{
-	enum nzctl_exit result = ask(talk, options, request, false);
-
-	if (result == NZCTL_DONE && !options->json)
-		show_object(stdout, talk->reply, "ok");
-	return result;
-}
-
-/* Asks for a page on the connection of the one before; takes over 'from'. */
-static int next_page(struct talk *talk, const struct nzctl_options *options,
-		     const char *key, struct json_object *from, bool patient)
-{
-	struct json_object *request = request_of(options);
-
-	add_text(request, "zone", options->zone);
-	json_object_object_add(request, key, from);
-	int rc = dial_send(talk->dial,
-			   slice_of(json_object_to_json_string_ext(
-				   request, JSON_C_TO_STRING_PLAIN)));
-	json_object_put(request);
-	return rc != 0 ? rc : talk_read(talk, patient);
-}
+#define AUTHOR_MAX 64
+#define PAGES_MAX  100000u /* of a status */
 
 static void show_status(struct json_object *reply)
 {
@@ -255,14 +42,15 @@ static enum nzctl_exit all_pages(struct talk *talk,
 	struct json_object *next;
 
 	for (size_t n = 0; (next = pages_next(whole)) != NULL; n++) {
-		int rc = n < PAGES_MAX ? next_page(talk, options, "after",
-						   json_object_get(next), false)
-				       : -EMSGSIZE;
+		int rc = n < PAGES_MAX
+				 ? talk_next_page(talk, options, "after",
+						  json_object_get(next), false)
+				 : -EMSGSIZE;
 		if (rc != 0)
-			result = trouble(options, rc);
+			result = talk_trouble(options, rc);
 		else if (!json_object_get_boolean(
 				 json_object_object_get(talk->reply, "ok")))
-			result = refused(options, talk->reply);
+			result = talk_refused(options, talk->reply);
 		if (result != NZCTL_DONE)
 			break;
 		(void)pages_add(whole, talk->reply);
@@ -274,35 +62,35 @@ static enum nzctl_exit all_pages(struct talk *talk,
 
 enum nzctl_exit remote_status(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
 
-	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask(&talk, options, request, true);
+	talk_add_text(request, "zone", options->zone);
+	enum nzctl_exit result = talk_ask(&talk, options, request, true);
 	bool paged = pages_next(talk.reply) != NULL;
 	if (result == NZCTL_DONE)
 		result = all_pages(&talk, options);
 	if (result == NZCTL_DONE && !options->json)
 		show_status(talk.reply);
 	else if (result == NZCTL_DONE && paged)
-		show_json_line(slice_of(json_object_to_json_string_ext(
+		talk_show_line(slice_of(json_object_to_json_string_ext(
 			talk.reply, JSON_C_TO_STRING_PLAIN |
 					    JSON_C_TO_STRING_NOSLASHESCAPE)));
 	else if (result == NZCTL_DONE)
-		show_json_line(talk.line);
+		talk_show_line(talk.line);
 	talk_end(&talk);
 	return result;
 }
 
 enum nzctl_exit remote_lookup(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
 
-	add_text(request, "name", options->argv[0]);
-	add_text(request, "type", options->argv[1]);
-	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask_and_show(&talk, options, request);
+	talk_add_text(request, "name", options->argv[0]);
+	talk_add_text(request, "type", options->argv[1]);
+	talk_add_text(request, "zone", options->zone);
+	enum nzctl_exit result = talk_ask_and_show(&talk, options, request);
 	if (result == NZCTL_DONE) {
 		struct json_object *state =
 			json_object_object_get(talk.reply, "state");
@@ -329,13 +117,13 @@ enum nzctl_exit remote_purge(const struct nzctl_options *options)
 		return NZCTL_USAGE;
 	}
 
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
-	add_text(request, "name", name);
-	add_text(request, "type", type);
-	add_text(request, "subtree", options->subtree);
-	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask_and_show(&talk, options, request);
+	talk_add_text(request, "name", name);
+	talk_add_text(request, "type", type);
+	talk_add_text(request, "subtree", options->subtree);
+	talk_add_text(request, "zone", options->zone);
+	enum nzctl_exit result = talk_ask_and_show(&talk, options, request);
 	talk_end(&talk);
 	return result;
 }
@@ -349,7 +137,7 @@ static void show_entry(struct json_object *entry, bool json)
 	const size_t n = sizeof(members) / sizeof(members[0]);
 
 	if (json) {
-		show_json_line(slice_of(json_object_to_json_string_ext(
+		talk_show_line(slice_of(json_object_to_json_string_ext(
 			entry, JSON_C_TO_STRING_PLAIN |
 				       JSON_C_TO_STRING_NOSLASHESCAPE)));
 		return;
@@ -382,21 +170,21 @@ static bool show_page(const struct talk *talk, bool json, int64_t *from)
 
 enum nzctl_exit remote_dump(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
 	int64_t from = 0;
 
-	add_text(request, "zone", options->zone);
-	enum nzctl_exit result = ask(&talk, options, request, true);
+	talk_add_text(request, "zone", options->zone);
+	enum nzctl_exit result = talk_ask(&talk, options, request, true);
 	while (result == NZCTL_DONE && show_page(&talk, options->json, &from) &&
 	       ferror(stdout) == 0) {
-		int rc = next_page(&talk, options, "from",
-				   json_object_new_int64(from), true);
+		int rc = talk_next_page(&talk, options, "from",
+					json_object_new_int64(from), true);
 		if (rc != 0)
-			result = trouble(options, rc);
+			result = talk_trouble(options, rc);
 		else if (!json_object_get_boolean(
 				 json_object_object_get(talk.reply, "ok")))
-			result = refused(options, talk.reply);
+			result = talk_refused(options, talk.reply);
 	}
 	talk_end(&talk);
 	return result;
@@ -440,9 +228,9 @@ static bool is_ok(const struct talk *talk)
 
 static struct json_object *populate_request(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 
-	add_text(request, "zone", options->zone);
+	talk_add_text(request, "zone", options->zone);
 	if (options->renew)
 		json_object_object_add(request, "renew",
 				       json_object_new_boolean(1));
@@ -460,12 +248,12 @@ static enum nzctl_exit populate_zone(const struct nzctl_options *options)
 	int rc = converse(&talk, options, request);
 	enum nzctl_exit result = NZCTL_DONE;
 	if (rc != 0) {
-		result = trouble(options, rc);
+		result = talk_trouble(options, rc);
 	} else if (options->json) {
-		show_json_line(talk.line);
+		talk_show_line(talk.line);
 		result = is_ok(&talk) ? NZCTL_DONE : NZCTL_REFUSED;
 	} else if (!is_ok(&talk)) {
-		result = refused(options, talk.reply);
+		result = talk_refused(options, talk.reply);
 	} else {
 		show_object(stdout, talk.reply, "ok");
 	}
@@ -489,11 +277,12 @@ static enum nzctl_exit populate_batches(const struct nzctl_options *options,
 		json_object_object_add(request, "names", names);
 		int rc = converse(talk, options, request);
 		if (rc != 0)
-			return trouble(options, rc);
+			return talk_trouble(options, rc);
 		nzctl_list_reply(list, talk->reply);
 		if (!is_ok(talk))
-			return options->json ? NZCTL_REFUSED
-					     : refused(options, talk->reply);
+			return options->json
+				       ? NZCTL_REFUSED
+				       : talk_refused(options, talk->reply);
 	}
 	return NZCTL_DONE;
 }
@@ -533,11 +322,11 @@ enum nzctl_exit remote_populate(const struct nzctl_options *options)
 
 enum nzctl_exit remote_notify(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
 
-	add_text(request, "zone", options->argv[0]);
-	enum nzctl_exit result = ask_and_show(&talk, options, request);
+	talk_add_text(request, "zone", options->argv[0]);
+	enum nzctl_exit result = talk_ask_and_show(&talk, options, request);
 	talk_end(&talk);
 	return result;
 }
@@ -557,12 +346,12 @@ enum nzctl_exit remote_explain(const struct nzctl_options *options)
 		return NZCTL_USAGE;
 	}
 
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
-	add_text(request, "name", options->argv[0]);
-	add_text(request, "type", type);
-	add_text(request, "client", options->client);
-	enum nzctl_exit result = ask(&talk, options, request, false);
+	talk_add_text(request, "name", options->argv[0]);
+	talk_add_text(request, "type", type);
+	talk_add_text(request, "client", options->client);
+	enum nzctl_exit result = talk_ask(&talk, options, request, false);
 	if (result == NZCTL_DONE && !options->json)
 		nzctl_traffic_explain(stdout, talk.reply);
 	if (result == NZCTL_DONE && !nzctl_traffic_answered(talk.reply))
@@ -573,11 +362,11 @@ enum nzctl_exit remote_explain(const struct nzctl_options *options)
 
 enum nzctl_exit remote_client(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
 
-	add_text(request, "client", options->argv[0]);
-	enum nzctl_exit result = ask(&talk, options, request, false);
+	talk_add_text(request, "client", options->argv[0]);
+	enum nzctl_exit result = talk_ask(&talk, options, request, false);
 	if (result == NZCTL_DONE && !options->json)
 		show_object(stdout,
 			    json_object_object_get(talk.reply, "client"), NULL);
@@ -587,13 +376,46 @@ enum nzctl_exit remote_client(const struct nzctl_options *options)
 
 enum nzctl_exit remote_latency(const struct nzctl_options *options)
 {
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct talk talk;
 
-	add_text(request, "client", options->argv[0]);
-	enum nzctl_exit result = ask(&talk, options, request, false);
+	talk_add_text(request, "client", options->argv[0]);
+	enum nzctl_exit result = talk_ask(&talk, options, request, false);
 	if (result == NZCTL_DONE && !options->json)
 		nzctl_near_latency(stdout, talk.reply, options->argv[0]);
+	talk_end(&talk);
+	return result;
+}
+
+/* A zone's numbers in tables, the rest as they are. */
+static void show_attack(struct json_object *attack)
+{
+	struct json_object *zones = json_object_object_get(attack, "zones");
+	size_t n = json_object_is_type(zones, json_type_array)
+			   ? json_object_array_length(zones)
+			   : 0;
+
+	show_object(stdout, attack, "zones");
+	for (size_t i = 0; i < n; i++) {
+		putchar('\n');
+		show_object(stdout, json_object_array_get_idx(zones, i), NULL);
+	}
+}
+
+enum nzctl_exit remote_attack(const struct nzctl_options *options)
+{
+	struct talk talk;
+
+	if (strcmp(options->argv[0], "status") != 0) {
+		fputs("nzctl: attack: want 'status'\n", stderr);
+		return NZCTL_USAGE;
+	}
+	struct json_object *request = talk_request(options);
+	if (options->argc > 1)
+		talk_add_text(request, "zone", options->argv[1]);
+	enum nzctl_exit result = talk_ask(&talk, options, request, false);
+	if (result == NZCTL_DONE && !options->json)
+		show_attack(json_object_object_get(talk.reply, "attack"));
 	talk_end(&talk);
 	return result;
 }
@@ -605,8 +427,8 @@ static enum nzctl_exit ask_about(const struct nzctl_options *options,
 {
 	struct talk talk;
 
-	add_text(request, "server", server);
-	enum nzctl_exit result = ask(&talk, options, request, false);
+	talk_add_text(request, "server", server);
+	enum nzctl_exit result = talk_ask(&talk, options, request, false);
 	if (result == NZCTL_DONE && !options->json)
 		show(stdout, talk.reply, server);
 	talk_end(&talk);
@@ -623,7 +445,8 @@ static enum nzctl_exit ask_servers(const struct nzctl_options *options,
 
 enum nzctl_exit remote_servers(const struct nzctl_options *options)
 {
-	return ask_servers(options, request_of(options), nzctl_traffic_servers);
+	return ask_servers(options, talk_request(options),
+			   nzctl_traffic_servers);
 }
 
 /* 'reply' and what the side-car has added to it. */
@@ -632,12 +455,12 @@ static void show_probes(const struct nzctl_options *options,
 			struct json_object *tests)
 {
 	if (options->json && tests == NULL) {
-		show_json_line(talk->line);
+		talk_show_line(talk->line);
 		return;
 	}
 	nzctl_probes_join(talk->reply, tests);
 	if (options->json) {
-		show_json_line(slice_of(json_object_to_json_string_ext(
+		talk_show_line(slice_of(json_object_to_json_string_ext(
 			talk->reply, JSON_C_TO_STRING_PLAIN |
 					     JSON_C_TO_STRING_NOSLASHESCAPE)));
 		return;
@@ -651,12 +474,12 @@ static void show_probes(const struct nzctl_options *options,
 enum nzctl_exit remote_probes(const struct nzctl_options *options)
 {
 	const char *server = options->argc > 0 ? options->argv[0] : NULL;
-	struct json_object *request = request_of(options);
+	struct json_object *request = talk_request(options);
 	struct json_object *tests = NULL;
 	struct talk talk;
 
-	add_text(request, "server", server);
-	enum nzctl_exit result = ask(&talk, options, request, true);
+	talk_add_text(request, "server", server);
+	enum nzctl_exit result = talk_ask(&talk, options, request, true);
 	enum nzctl_exit other = NZCTL_DONE;
 	if (result == NZCTL_DONE || result == NZCTL_TROUBLE)
 		other = nzctl_probes_ask(options, server, &tests);
@@ -683,7 +506,7 @@ static void add_author(struct json_object *request)
 	    found != NULL)
 		name = found->pw_name;
 	if (name != NULL && strlen(name) <= AUTHOR_MAX)
-		add_text(request, "author", name);
+		talk_add_text(request, "author", name);
 }
 
 /* A word about servers: whom, what, why, for how long. */
@@ -704,10 +527,10 @@ static enum nzctl_exit say(const struct nzctl_options *options,
 		return NZCTL_USAGE;
 	}
 
-	struct json_object *request = request_of(options);
-	add_text(request, "state", state);
-	add_text(request, "pop", options->pop);
-	add_text(request, "reason", options->reason);
+	struct json_object *request = talk_request(options);
+	talk_add_text(request, "state", state);
+	talk_add_text(request, "pop", options->pop);
+	talk_add_text(request, "reason", options->reason);
 	add_author(request);
 	if (options->for_s > 0)
 		json_object_object_add(request, "for_s",
@@ -741,8 +564,8 @@ enum nzctl_exit remote_undrain(const struct nzctl_options *options)
 		fputs("nzctl: undrain: give a SERVER or --pop POP\n", stderr);
 		return NZCTL_USAGE;
 	}
-	request = request_of(options);
-	add_text(request, "pop", options->pop);
+	request = talk_request(options);
+	talk_add_text(request, "pop", options->pop);
 	return ask_servers(options, request, nzctl_traffic_undrain);
 }
 
@@ -750,7 +573,7 @@ enum nzctl_exit remote_reload(const struct nzctl_options *options)
 {
 	struct talk talk;
 	enum nzctl_exit result =
-		ask_and_show(&talk, options, request_of(options));
+		talk_ask_and_show(&talk, options, talk_request(options));
 
 	talk_end(&talk);
 	return result;
@@ -764,9 +587,9 @@ static enum nzctl_exit watch(struct talk *talk,
 		int rc = talk_read(talk, true);
 
 		if (rc != 0)
-			return trouble(options, rc);
+			return talk_trouble(options, rc);
 		if (options->json)
-			show_json_line(talk->line);
+			talk_show_line(talk->line);
 		else
 			show_event(stdout, talk->reply);
 		if (fflush(stdout) != 0)
@@ -779,7 +602,8 @@ enum nzctl_exit remote_watch(const struct nzctl_options *options)
 {
 	struct talk talk;
 	/* The answer to "watch" is no event: not for the output. */
-	enum nzctl_exit result = ask(&talk, options, request_of(options), true);
+	enum nzctl_exit result =
+		talk_ask(&talk, options, talk_request(options), true);
 
 	if (result == NZCTL_DONE)
 		result = watch(&talk, options);

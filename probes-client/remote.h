@@ -14,6 +14,7 @@ enum nzctl_exit remote_dump(const struct nzctl_options *options);
 enum nzctl_exit remote_notify(const struct nzctl_options *options);
 enum nzctl_exit remote_latency(const struct nzctl_options *options);
 enum nzctl_exit remote_client(const struct nzctl_options *options);
+enum nzctl_exit remote_attack(const struct nzctl_options *options);
 enum nzctl_exit remote_explain(const struct nzctl_options *options);
 enum nzctl_exit remote_servers(const struct nzctl_options *options);
 enum nzctl_exit remote_drain(const struct nzctl_options *options);

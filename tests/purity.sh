@@ -23,7 +23,8 @@ pure='common/err common/dname common/units common/utf8 common/jsontext
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
 	cacheproxy/census cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load
 	cacheproxy/delta cacheproxy/delta_names cacheproxy/names
-	cacheproxy/asklist'
+	cacheproxy/asklist cacheproxy/admit cacheproxy/admit_known
+	cacheproxy/admit_sketch cacheproxy/admit_suffix'
 
 objects() {
 	for m in "$@"; do
@@ -58,6 +59,8 @@ check none common/err common/dname common/units common/utf8 common/jsontext
 check none common/nameset common/probe common/journal common/formula
 check none cacheproxy/wire cacheproxy/zonemap cacheproxy/pack
 check none cacheproxy/census
+check none cacheproxy/admit cacheproxy/admit_known
+check none cacheproxy/admit_sketch cacheproxy/admit_suffix
 check none cacheproxy/snapshot cacheproxy/snapshot_load
 check none cacheproxy/delta cacheproxy/delta_names cacheproxy/asklist
 check none gtm/table gtm/votes gtm/world gtm/world_build

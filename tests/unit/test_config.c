@@ -54,6 +54,14 @@ static void has_defaults(void **state)
 	assert_true(zone->prefetch);
 	assert_int_equal(zone->fill, CONFIG_FILL_NONE);
 	assert_int_equal(zone->fill_max, 10000);
+	for (size_t i = 0; i < CONFIG_FILTERS; i++)
+		assert_int_equal(zone->admission.mode[i], CONFIG_MODE_ON);
+	assert_true(zone->admission.any);
+	assert_int_equal(zone->admission.normal, 0);
+	assert_int_equal(zone->admission.miss_factor, 20);
+	assert_int_equal(zone->admission.unknown_factor, 50);
+	assert_int_equal(zone->admission.origin_rate, 0);
+	assert_int_equal(config->known_max, 1000000);
 	assert_int_equal(zone->line, 1);
 	assert_int_equal(zone->n_origins, 1);
 
@@ -85,6 +93,10 @@ static void takes_what_is_given(void **state)
 		"\"transport\":\"udp\"}],\n"
 		"\"ttl\":{\"min\":\"1m\",\"max\":\"1w\",\"negative-max\":5},"
 		"\"stale\":0,\"prefetch\":true,"
+		"\"origin-rate\":7,"
+		"\"admission\":{\"misses\":\"off\",\"repeats\":\"observe\","
+		"\"unknown\":\"off\",\"suffixes\":\"off\",\"normal\":9,"
+		"\"miss-factor\":3,\"unknown-factor\":4},"
 		"\"fill\":\"zone\",\"fill-max\":5}}}");
 
 	(void)state;
@@ -104,6 +116,15 @@ static void takes_what_is_given(void **state)
 	assert_true(zone->prefetch);
 	assert_int_equal(zone->fill, CONFIG_FILL_ZONE);
 	assert_int_equal(zone->fill_max, 5);
+	assert_int_equal(zone->admission.mode[CONFIG_FILTER_MISSES],
+			 CONFIG_MODE_OFF);
+	assert_int_equal(zone->admission.mode[CONFIG_FILTER_REPEATS],
+			 CONFIG_MODE_OBSERVE);
+	assert_true(zone->admission.any);
+	assert_int_equal(zone->admission.normal, 9);
+	assert_int_equal(zone->admission.miss_factor, 3);
+	assert_int_equal(zone->admission.unknown_factor, 4);
+	assert_int_equal(zone->admission.origin_rate, 7);
 	assert_int_equal(zone->line, 5);
 	assert_int_equal(zone->n_origins, 2);
 

@@ -1,0 +1,503 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What is refused while a zone is asked far more than is normal for it."""
+
+import contextlib
+import json
+import os
+import random
+import select
+import socket
+import time
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from nzlib import (Edge, Origin, ask, ede, free_port, option, wait_for,
+                   zone_of, zone_text)
+from nzlib.ask import make
+from nzlib.base import patience
+from nzlib.probed import Probed
+from nzlib.prom import scrape
+
+ZONE = "example.com"
+NAMES = [f"n{i}.{ZONE}" for i in range(20)]
+RECORDS = "".join(f"n{i} 300 A 192.0.2.{i}\n" for i in range(20))
+RECORDS += "late 300 A 192.0.2.99\nbrief 1 A 192.0.2.98\n"
+FILTERS = ("misses", "repeats", "unknown", "suffixes")
+BLOCKED, PROHIBITED = 15, 18
+COOKIE = 10
+
+
+@pytest.fixture(name="origin", scope="module")
+def make_origin():
+    with Origin({ZONE: zone_text(RECORDS)}) as o:
+        yield o
+
+
+def filters(**modes):
+    """All filters off but those given; little is normal."""
+    return {"normal": 2, **{f: modes.get(f, "off") for f in FILTERS}}
+
+
+def state(edge):
+    return edge.nzctl("attack", "status", ZONE)["attack"]["zones"][0]
+
+
+def refused(edge, kind="refused"):
+    return {k: v for k, v in state(edge)[kind].items() if v}
+
+
+def active(edge):
+    return [f["filter"] for f in state(edge)["filters"] if f["active"]]
+
+
+def settle(edge):
+    """Its names are in memory, and the zone is no longer new."""
+    for name in NAMES:
+        ask(edge, name)
+
+    def normal():
+        end = time.monotonic() + 0.9
+        while time.monotonic() < end:
+            ask(edge, random.choice(NAMES))
+            time.sleep(0.05)
+        return state(edge)["state"] == "normal"
+    wait_for(normal, "the zone to be an old one", 60)
+
+
+@contextlib.contextmanager
+def edge_of(origin, admission, **more):
+    with Edge({ZONE: zone_of(origin, admission=admission, **more)}) as e:
+        settle(e)
+        yield e
+
+
+class Flood:
+    """Questions at a rate for a while, from one address or many; counts the
+    answers by rcode, and those that were cut."""
+
+    def __init__(self, edge, question, rate=400, sources=("127.0.0.1",)):
+        self.question, self.gap_s = question, 1 / rate
+        self.sockets = []
+        self.sent = self.cut = self.answers = 0
+        self.rcodes = {}
+        self.edes = set()
+        for source in sources:
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((source, 0))
+            s.connect((edge.address, edge.port))
+            s.setblocking(False)
+            self.sockets.append(s)
+
+    def run(self, seconds):
+        due = time.monotonic()
+        end = due + seconds
+        while time.monotonic() < end:
+            if time.monotonic() >= due:
+                query = self.question(self.sent)
+                self.sockets[self.sent % len(self.sockets)].send(
+                    query.to_wire())
+                self.sent += 1
+                due = max(due + self.gap_s, time.monotonic() - 0.1)
+            self.receive(max(due - time.monotonic(), 0))
+        self.receive(0.3)
+        return self
+
+    def receive(self, seconds):
+        for s in select.select(self.sockets, [], [], seconds)[0]:
+            with contextlib.suppress(BlockingIOError):
+                r = dns.message.from_wire(s.recv(4096))
+                self.answers += 1
+                self.cut += bool(r.flags & dns.flags.TC)
+                self.rcodes[r.rcode()] = self.rcodes.get(r.rcode(), 0) + 1
+                self.edes |= set(ede(r))
+
+    def close(self):
+        for s in self.sockets:
+            s.close()
+
+
+@contextlib.contextmanager
+def flood(edge, question, seconds=2, **how):
+    f = Flood(edge, question, **how)
+    try:
+        yield f.run(seconds)
+    finally:
+        f.close()
+
+
+def made_up(_):
+    return make(f"x{random.getrandbits(60):x}.{ZONE}", payload=1232)
+
+
+def made_up_wide(_):
+    """No suffix has many of them."""
+    return make(f"x.y{random.getrandbits(60):x}.{ZONE}", payload=1232)
+
+
+def existing(n):
+    return make(NAMES[n % len(NAMES)], payload=1232)
+
+
+def same(_):
+    return make(NAMES[0], payload=1232)
+
+
+def events(edge):
+    """A connection that events come by."""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(patience(20))
+    s.connect(edge.socket)
+    f = s.makefile("rwb")
+    f.write(b'{"command":"watch"}\n')
+    f.flush()
+    assert json.loads(f.readline())["ok"]
+    return s, f
+
+
+# -- misses -------------------------------------------------------------------
+
+def test_misses(origin):
+    with edge_of(origin, filters(misses="on")) as e:
+        s, watched = events(e)
+        e.nzctl("purge", NAMES[3])
+        ask(e, f"brief.{ZONE}")
+        e.wait_state(f"brief.{ZONE}", "A", "stale", "expired")
+        asked, mark = e.counter("asked"), e.mark()
+        with flood(e, made_up) as f:
+            began = json.loads(watched.readline())
+            assert (began["event"], began["filter"]) == ("attack-begins",
+                                                         "misses")
+            assert began["zone"] == ZONE and began["normal"] == 2
+            assert e.counter("asked") - asked < 150 < f.sent
+            assert f.rcodes[dns.rcode.SERVFAIL] > f.sent / 2
+            assert BLOCKED in f.edes
+            assert active(e) == ["misses"]
+            assert state(e)["state"] == "attack"
+            # what exists: in memory, asked for before, stale
+            assert ask(e, NAMES[1]).answer
+            assert ask(e, NAMES[3]).answer
+            assert ask(e, f"brief.{ZONE}").answer
+            # what was never asked for
+            r = ask(e, f"late.{ZONE}", payload=1232)
+            assert r.rcode() == dns.rcode.SERVFAIL and ede(r) == [BLOCKED]
+            assert set(refused(e)) == {"name"}
+            assert refused(e, "would_refuse") == {}
+            assert state(e)["passed_names"] >= 2
+            assert [z["zone"] for z in e.nzctl("attack", "status")[
+                "attack"]["zones"]] == [ZONE]
+        e.wait_log(f"zone '{ZONE}': attack: refused ", mark)
+        e.wait_log(f"zone '{ZONE}': attack: filter 'misses' begins", mark)
+        over = time.monotonic()
+        ended = json.loads(watched.readline())
+        s.close()
+        assert ended["event"] == "attack-ends"
+        assert time.monotonic() - over < patience(10)
+        assert active(e) == [] and e.nzctl("attack", "status")["attack"][
+            "zones"] == []
+        assert ask(e, f"late.{ZONE}").answer
+        zone = e.nzctl("status", "--zone", ZONE)["status"]["zones"][0]
+        assert zone["admission"]["refused"]["name"] > 100
+        assert zone["admission"]["attack"] is False
+
+
+def test_misses_observed(origin):
+    with edge_of(origin, filters(misses="observe")) as e:
+        asked, mark = e.counter("asked"), e.mark()
+        with flood(e, made_up) as f:
+            assert active(e) == ["misses"]
+            assert refused(e) == {}
+            assert set(refused(e, "would_refuse")) == {"name"}
+            assert dns.rcode.SERVFAIL not in f.rcodes
+            assert e.counter("asked") - asked > f.sent / 2
+            assert ask(e, f"late.{ZONE}").answer
+        e.wait_log(f"zone '{ZONE}': attack: would refuse ", mark)
+
+
+def test_all_off(origin):
+    with Edge({ZONE: zone_of(origin, admission=filters())}) as e:
+        ask(e, NAMES[0])
+        with flood(e, made_up) as f:
+            assert dns.rcode.SERVFAIL not in f.rcodes
+        assert "admission" not in e.nzctl("status", "--zone", ZONE)[
+            "status"]["zones"][0]
+
+
+def test_names_of_a_transfer_exist(origin):
+    """Nobody has asked for it before, but the zone has it."""
+    with edge_of(origin, filters(misses="on"), names="transfer") as e:
+        wait_for(lambda: ask(e, f"no.{ZONE}").rcode() == 3 and
+                 e.counter("denied") > 0, "the set of names", 20)
+        with flood(e, lambda n: make(NAMES[n % 20], "TXT" if n % 2 else "A")):
+            assert "misses" in active(e)
+            assert ask(e, f"late.{ZONE}").answer
+
+
+def test_amnesty_after_a_purge(origin):
+    with edge_of(origin, filters(misses="on")) as e:
+        e.nzctl("purge", "--zone", ZONE)
+        assert state(e)["state"] == "amnesty"
+        with flood(e, existing) as f:
+            assert set(f.rcodes) == {0}
+        assert refused(e) == {}
+        # all that was there is back: no more misses are forgiven
+        wait_for(lambda: state(e)["state"] != "amnesty", "its end", 20)
+
+
+# -- repeats ------------------------------------------------------------------
+
+def test_repeats(origin):
+    with edge_of(origin, filters(repeats="on")) as e:
+        with flood(e, same) as f:
+            assert f.cut > 16 and f.answers < f.sent
+            assert f.edes == {PROHIBITED}
+            assert active(e) == ["repeats"]
+            assert set(refused(e)) == {"repeat", "repeat-dropped"}
+            # from another prefix; and by TCP from this one
+            r = ask(e, NAMES[0], source="127.0.7.1")
+            assert r.answer and not r.flags & dns.flags.TC
+            assert ask(e, NAMES[0], tcp=True).answer
+        with flood(e, existing, rate=200, sources=("127.0.8.1",)) as f:
+            assert f.cut == 0 and f.answers == f.sent
+
+
+def test_repeats_observed(origin):
+    with edge_of(origin, filters(repeats="observe")) as e:
+        with flood(e, same) as f:
+            assert f.cut == 0 and f.answers == f.sent
+            assert refused(e) == {}
+            assert set(refused(e, "would_refuse")) == {"repeat",
+                                                       "repeat-dropped"}
+
+
+def test_repeats_with_cookies(origin):
+    """Who sends a cookie that is not ours learns ours."""
+    def asks(_):
+        return make(NAMES[0], options=[dns.edns.GenericOption(
+            COOKIE, b"12345678")])
+    with edge_of(origin, filters(repeats="on")) as e:
+        with flood(e, asks) as f:
+            assert f.rcodes.get(dns.rcode.BADCOOKIE, 0) > 16
+            assert f.cut == 0
+
+
+# -- unknown sources ----------------------------------------------------------
+
+def all_over(n=300):
+    return [f"127.{1 + i % 250}.{i // 250 + 3}.1" for i in range(n)]
+
+
+def test_unknown_sources(origin):
+    with edge_of(origin, filters(unknown="on")) as e:
+        known, cookie, other = "127.9.200.1", "127.9.201.1", "127.9.202.1"
+        ask(e, NAMES[0], tcp=True, source=known)
+        ours = option(ask(e, NAMES[0], source=cookie, options=[
+            dns.edns.GenericOption(COOKIE, b"12345678")]), COOKIE)
+        f = Flood(e, existing, rate=600, sources=all_over())
+        try:
+            f.run(2)
+            assert active(e) == ["unknown"]
+            assert f.cut > f.sent / 4
+            assert f.edes == {PROHIBITED}
+            assert set(refused(e)) == {"source"}
+            # earned before
+            assert ask(e, NAMES[1], source=known).answer
+            # earned now
+            r = ask(e, NAMES[1], source=other)
+            assert r.flags & dns.flags.TC and not r.answer
+            assert ask(e, NAMES[1], tcp=True, source=other).answer
+            f.run(1)
+            assert ask(e, NAMES[1], source=other).answer
+            # a cookie that is not ours, and one that is
+            r = ask(e, NAMES[1], source=cookie, options=[
+                dns.edns.GenericOption(COOKIE, b"12345678")])
+            assert r.rcode() == dns.rcode.BADCOOKIE
+            assert ask(e, NAMES[1], source=cookie, options=[
+                dns.edns.GenericOption(COOKIE, ours)]).answer
+            assert ask(e, NAMES[1], source=cookie).answer
+            assert state(e)["passed_sources"] >= 4
+        finally:
+            f.close()
+
+
+def test_few_sources_are_not_unknown(origin):
+    with edge_of(origin, filters(unknown="on")) as e:
+        with flood(e, existing, rate=600, sources=all_over(10)) as f:
+            assert active(e) == [] and f.cut == 0
+
+
+def test_unknown_sources_observed(origin):
+    with edge_of(origin, filters(unknown="observe")) as e:
+        with flood(e, existing, rate=600, sources=all_over()) as f:
+            assert active(e) == ["unknown"] and f.cut == 0
+            assert refused(e) == {}
+            assert set(refused(e, "would_refuse")) == {"source"}
+
+
+def test_known_clients_outlive_named(origin):
+    admission = filters(unknown="on")
+    with edge_of(origin, admission) as e:
+        known = "127.9.200.1"
+        ask(e, NAMES[0], tcp=True, source=known)
+        before = e.nzctl("attack", "status")["attack"]["known"]["prefixes"]
+        learned = state(e)["learned_s"]
+        assert before >= 2 and learned > 0
+        e.stop()
+        for name in ("known.table", "normal.table"):
+            assert os.path.getsize(os.path.join(e.dir, name)) > 32
+        e.start_again()
+        ask(e, NAMES[0])
+        assert e.nzctl("attack", "status")["attack"]["known"][
+            "prefixes"] >= before
+        assert wait_for(lambda: state(e).get("learned_s"),
+                        "the zone") >= learned
+        settle(e)
+        with flood(e, existing, rate=600, sources=all_over()):
+            assert active(e) == ["unknown"]
+            assert ask(e, NAMES[1], source=known).answer
+
+
+def test_damaged_tables_are_refused(origin):
+    with edge_of(origin, filters(unknown="on")) as e:
+        ask(e, NAMES[0], tcp=True)
+        e.stop()
+        for name in ("known.table", "normal.table"):
+            path = os.path.join(e.dir, name)
+            with open(path, "r+b") as f:
+                f.seek(40)
+                f.write(b"\xa5\x5a")
+        mark = e.mark()
+        e.start_again()
+        for name in ("known.table", "normal.table"):
+            e.wait_log(f"{name}' is refused: it is damaged", mark)
+        assert ask(e, NAMES[0]).answer
+
+
+# -- suffixes -----------------------------------------------------------------
+
+def test_suffix(origin):
+    """Far below what is 20 times normal, but all below one name."""
+    admission = {**filters(suffixes="on"), "normal": 10000}
+    with edge_of(origin, admission) as e:
+        asked = e.counter("asked")
+        entries = e.status()["cache"]["entries"]
+
+        def below(_):
+            return make(f"x{random.getrandbits(60):x}.n1.{ZONE}",
+                        payload=1232)
+        with flood(e, below, rate=600) as f:
+            assert active(e) == ["suffixes"]
+            assert e.counter("asked") - asked < 400 < f.sent
+            assert e.status()["cache"]["entries"] - entries < 400
+            assert set(refused(e)) == {"suffix"}
+            assert f.edes == {BLOCKED}
+            suffixes = state(e)["suffixes"]
+            assert [x["suffix"] for x in suffixes] == [f"n1.{ZONE}"]
+            # other names of the zone, asked for or not
+            assert ask(e, NAMES[2]).answer
+            assert ask(e, f"late.{ZONE}").answer
+            assert ask(e, NAMES[1]).answer
+        wait_for(lambda: active(e) == [], "the end", 12)
+
+
+def test_suffix_observed(origin):
+    admission = {**filters(suffixes="observe"), "normal": 10000}
+    with edge_of(origin, admission) as e:
+        asked = e.counter("asked")
+        with flood(e, made_up, rate=600) as f:
+            assert active(e) == ["suffixes"]
+            assert set(refused(e, "would_refuse")) == {"suffix"}
+            assert refused(e) == {}
+            assert e.counter("asked") - asked > f.sent / 2
+
+
+def test_two_labels_made_up(origin):
+    admission = {**filters(suffixes="on"), "normal": 10000}
+    with edge_of(origin, admission) as e:
+        with flood(e, made_up_wide, rate=600):
+            assert [x["suffix"] for x in state(e)["suffixes"]] == [ZONE]
+            assert ask(e, NAMES[2]).answer
+
+
+# -- the ceiling --------------------------------------------------------------
+
+def test_origin_rate(origin):
+    """It holds whatever else is done."""
+    zone = zone_of(origin, admission=filters(), **{"origin-rate": 20})
+    with Edge({ZONE: zone}) as e:
+        ask(e, NAMES[0])
+        mark, asked = origin.mark(), e.counter("asked")
+        began = time.monotonic()
+        with flood(e, made_up, seconds=3) as f:
+            took = time.monotonic() - began
+            n = len(origin.questions(mark))
+            assert n <= 20 * took * 0.75 + 5
+            assert n >= 20
+            assert e.counter("asked") - asked <= n
+            assert f.rcodes[dns.rcode.SERVFAIL] > f.sent / 2
+        assert refused(e)["origin-rate"] > 100
+
+
+def test_origin_rate_keeps_room_for_names_that_exist(origin):
+    zone = zone_of(origin, admission=filters(), **{"origin-rate": 20})
+    with Edge({ZONE: zone}) as e:
+        wait_for(lambda: all(ask(e, n).answer for n in NAMES[:10]),
+                 "all in memory", 20)
+        with flood(e, made_up, seconds=2) as f:
+            for name in NAMES[:4]:
+                e.nzctl("purge", name)
+                f.run(0.3)
+                assert ask(e, name).answer
+
+
+# -- what is said of it -------------------------------------------------------
+
+def test_metrics(origin):
+    port = free_port()
+    with edge_of(origin, filters(misses="on", repeats="observe")) as e:
+        e.doc["metrics"] = {"address": ["127.0.0.1"], "port": port}
+        e.write_json()
+        e.nzctl("reload")
+        with Probed(e.json_path, "t1"), flood(e, made_up) as f:
+            f.run(1)
+
+            def told():
+                m = scrape(port)
+                return m.get("nearzone_attack", zone=ZONE) == 1 and m
+            m = wait_for(told, "the attack", 20)
+            assert m.get("nearzone_admission_refused_total", zone=ZONE,
+                           reason="name") > 0
+            assert m.get("nearzone_admission_would_refuse_total", zone=ZONE,
+                           reason="name") == 0
+
+
+def test_commands(origin):
+    with Edge({ZONE: zone_of(origin)}) as e:
+        text = e.nzctl("attack", "status", ZONE, plain=True)
+        assert "not asked yet" in text
+        assert "no zone 'x'" in e.nzctl("attack", "status", "x", plain=True,
+                                        status=(1,))
+        assert "want 'status'" in e.nzctl("attack", "end", plain=True,
+                                          status=(2,))
+        ask(e, NAMES[0])
+        wait_for(lambda: state(e)["state"] == "new", "the zone")
+        assert [f["mode"] for f in state(e)["filters"]] == ["on"] * 4
+
+
+def test_a_reload_during_an_attack(origin):
+    """A filter that is turned off ends; the attack goes on with the rest."""
+    with edge_of(origin, filters(misses="on", repeats="on")) as e:
+        with flood(e, made_up) as f:
+            assert set(active(e)) == {"misses", "repeats"}
+            e.doc["zones"][ZONE]["admission"]["repeats"] = "off"
+            e.write_json()
+            e.nzctl("reload")
+            f.run(2)
+            assert active(e) == ["misses"]
+            del e.doc["zones"][ZONE]
+            e.write_json()
+            e.nzctl("reload")
+            assert e.nzctl("attack", "status")["attack"]["zones"] == []

@@ -134,10 +134,12 @@ static struct json_object *zone_json(struct engine *e, const struct zone *zone)
 
 	add_text(o, "zone", zone->config->id);
 	if (z == NULL) {
-		add_text(o, "state", "not asked yet");
+		add_text(o, "state",
+			 zone->config->admission.any ? "not asked yet" : "off");
 		return o;
 	}
-	add_text(o, "state", state_of(z, now_s));
+	add_text(o, "state",
+		 zone->config->admission.any ? state_of(z, now_s) : "off");
 	if (LOAD(z->active) != 0) {
 		add_since(o, LOAD(z->since_s), now_s);
 		add_number(o, "peak", LOAD(z->peak));

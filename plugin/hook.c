@@ -335,9 +335,6 @@ static bool turned_away(struct decision *d, struct look *l,
 		access_drop(l->qctx);
 		d->step = STEP_DONE;
 		break;
-	case ADMIT_BUSY:
-		fail(d, DNS_EDE_OTHER, "too many queries wait for origins");
-		break;
 	default:
 		fail(d, DNS_EDE_BLOCKED, "under attack, name not known");
 	}
@@ -358,11 +355,12 @@ static void miss(struct decision *d, struct look *l)
 		return;
 	}
 	l->from.exists = l->exact;
-	if (turned_away(d, l,
-			admission_miss(&l->from, l->qctx, l->zone, &l->key, e)))
+	enum admit_reason why =
+		admission_miss(&l->from, l->qctx, l->zone, &l->key, e);
+	if (why != ADMIT_BUSY && turned_away(d, l, why))
 		return;
-	if (wait_prepare(&d->park, l->qctx, l->process, l->zone, &l->key,
-			 l->hash)) {
+	if (why == ADMIT_OK && wait_prepare(&d->park, l->qctx, l->process,
+					    l->zone, &l->key, l->hash)) {
 		count(l->zone, COUNT_MISSES);
 		d->step = STEP_WAIT;
 		return;

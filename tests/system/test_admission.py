@@ -7,6 +7,7 @@ import os
 import random
 import select
 import socket
+import threading
 import time
 
 import dns.edns
@@ -454,6 +455,31 @@ def test_origin_rate_keeps_room_for_names_that_exist(origin):
 
 
 # -- what is said of it -------------------------------------------------------
+
+def test_when_many_wait_known_sources_come_first():
+    """Three quarters of the room are for whoever comes first."""
+    with Origin({ZONE: zone_text(RECORDS)}) as own:
+        edge = Edge({ZONE: zone_of(own, admission=filters(unknown="on"))})
+        edge.doc["limits"] = {"waiters": 20}
+        edge.write_json()
+        with edge:
+            own.pause()
+            try:
+                flood = Flood(edge, lambda n: make(f"x{n}.{ZONE}"),
+                              sources=["127.0.0.9"]).run(1)
+                assert refused(edge)["busy"] > 200
+                assert edge.counter("overload") >= refused(edge)["busy"]
+                assert flood.rcodes == {dns.rcode.SERVFAIL: flood.answers}
+                replies = []
+                known = threading.Thread(target=lambda: replies.append(
+                    ask(edge, NAMES[0], tcp=True, seconds=20)))
+                known.start()
+                wait_for(lambda: edge.counter("misses") > 16, "it to wait")
+            finally:
+                own.resume()
+            known.join(20)
+            assert replies[0].answer
+
 
 def test_metrics(origin):
     port = free_port()

@@ -57,7 +57,7 @@ class Place:
             self.walk(rate=200)
             # A zone is no longer new after some seconds of hits.
             self.walk(rate=25, times=3)
-            wait_for(lambda: self.status()["state"] == "normal",
+            wait_for(lambda: self.status()["state"] in ("normal", "off"),
                      "the edge to know the zone", 10)
             self.stack = stack.pop_all()
         return self

@@ -237,6 +237,7 @@ def test_no_room_to_wait(origin):
     """limits.waiters: one more is told SERVFAIL, not left to wait."""
     edge = new_edge(origin)
     edge.doc["limits"] = {"waiters": 10}
+    edge.doc["zones"]["example.com"]["admission"] = {"unknown": "off"}
     edge.write_json()
     with edge:
         origin.pause()

@@ -123,7 +123,7 @@ def net():
 
 def near_ms(row, ms=ROUND_MS):
     """The wire is a process, which may be late."""
-    return ms - 0.2 <= row[4] <= ms + patience(20)
+    return ms - 0.2 <= row[4] <= ms + patience(300)
 
 
 RULES = [{"prefixes": ["10.1.0.0/16", "2001:db8:a:1100::/56"],

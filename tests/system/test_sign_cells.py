@@ -721,6 +721,13 @@ def taken_away(e):
     return watch
 
 
+def is_signed(e, name, rdtype):
+    reply = ask(e, name, rdtype, do=True)
+    return any(rrset.rdtype == dns.rdatatype.RRSIG
+               for rrset in reply.answer + reply.authority
+               if rrset.name == reply.question[0].name or not reply.answer)
+
+
 def come_and_go(e):
     """By rndc addzone and delzone; the second time with other keys."""
     zone = "dyn.par.test"
@@ -730,7 +737,11 @@ def come_and_go(e):
     keys, watch = set(), None
     for _ in range(2):
         e.rndc("addzone", zone, "IN", "min", config)
-        wait_for(lambda: all_decided(e, zone), "the added zone's answers", 30)
+        # named signs a new zone piece by piece.
+        wait_for(lambda: all_decided(e, zone) and all(
+            is_signed(e, f"{label}.{zone}", rdtype) for label in
+            ("www", "al", "plain") for rdtype in ("A", "TXT")),
+            "the added zone's answers", 30)
         watch = watch or Watch(e, zone)
         watch.look()
         keys |= {k for s in zone_keys(e, zone).values() for k in s}

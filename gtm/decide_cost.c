@@ -438,7 +438,7 @@ void decide_cost(struct decide_work *w)
 {
 	struct config_weigh *weigh = &w->weigh;
 
-	if (w->pool.n < 2 || w->kept != 0)
+	if (w->pool.n < 2 || w->kept != 0 || !w->host->costs)
 		return;
 	w->weigh = w->host->config->weigh;
 	if (w->rule != GTM_RULE_UP) /* how they are does not count */

@@ -149,6 +149,7 @@ struct gtm_host {
 	const struct gtm_host *otherwise; /* answers when this one fails */
 	uint32_t max_age_ms;		  /* of its service's values */
 	uint32_t fall_ms, rise_ms; /* the least time to go down, come up */
+	bool costs; /* what is weighed may differ among its candidates */
 	bool thins; /* some candidate sheds load, or starts slowly */
 	/* of its candidates, and of those that stand in for them: */
 	bool some_alias; /* one at least is an alias */

@@ -257,6 +257,21 @@ static void aliases_note(struct gtm_host *host)
 	host->all_alias = aliases > 0 && aliases == n;
 }
 
+/* What belongs to POPs is the same for all if they are in one. */
+static void costs_note(struct gtm_host *host)
+{
+	const struct config_weigh *weigh = &host->config->weigh;
+	size_t n = (size_t)host->n[GTM_V4] + host->n[GTM_V6];
+
+	const struct config_server *servers = host->world->config->servers;
+	const struct gtm_candidate *all = host->candidate[GTM_V4];
+
+	host->costs = weigh->load > 0.0f;
+	for (size_t i = 1; i < n; i++)
+		host->costs |= servers[all[i].server].pop !=
+			       servers[all[0].server].pop;
+}
+
 int world_hosts_make(struct world_build *b)
 {
 	struct gtm_world *world = b->world;
@@ -275,6 +290,8 @@ int world_hosts_make(struct world_build *b)
 	}
 	for (size_t i = 0; i < world->n_hosts; i++)
 		aliases_note(&world->hosts[i]);
+	for (size_t i = 0; i < world->n_hosts; i++)
+		costs_note(&world->hosts[i]);
 	return 0;
 }
 

@@ -430,6 +430,7 @@ enum config_method {
 	CONFIG_METHOD_ICMP,
 	CONFIG_METHOD_UDP,
 	CONFIG_METHOD_TTL,
+	CONFIG_METHOD_ASPATH,
 	CONFIG_METHODS
 };
 extern const char *const config_method_names[CONFIG_METHODS + 1]; /* + NULL */
@@ -460,8 +461,10 @@ struct config_latency {
 	uint32_t rate;			   /* packets in a second */
 	uint32_t client_rate, prefix_rate; /* in an hour */
 	uint32_t timeout_ms;
-	const char *about; /* NULL: nothing */
-	uint16_t tcp_port; /* 0: none */
+	const char *about;    /* NULL: nothing */
+	uint16_t tcp_port;    /* 0: none */
+	const char *mrt_file; /* NULL: none */
+	uint32_t hop_ms, mrt_interval_ms;
 	size_t n_opt_out;
 	const struct config_prefix *opt_out;
 	size_t n_rules;

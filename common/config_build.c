@@ -443,6 +443,7 @@ int config_builder_new(const char *file, const struct jsontext *json,
 		return -ENOMEM;
 	b->config = calloc(1, sizeof(*b->config));
 	b->near.arena = &b->arena;
+	b->near.aspath_node = CONFIG_NO_NODE;
 	b->zones =
 		config_arena_alloc(&b->arena, n_zones * sizeof(*b->zones) + 1);
 	b->zone_names = calloc(n_zones + 1, sizeof(*b->zone_names));

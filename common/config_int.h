@@ -268,6 +268,7 @@ struct config_near {
 	struct config_reach reach;
 	struct config_latency_rule *rules; /* of the list at hand */
 	size_t n_rules, rules_max;
+	uint32_t aspath_node; /* the first "aspath"; CONFIG_NO_NODE: none */
 };
 void config_near_fini(struct config_near *near);
 /* As config_traffic_built(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What is measured of clients and between POPs.  "rules" are read before the
- * block that holds them: they gather until it ends.
+ * block that holds them, and so is "mrt": they gather until it ends.
  */
 #include "common/config_int.h"
 
@@ -47,6 +47,20 @@ static struct config_methods methods_of(const struct config_check *c,
 	return made;
 }
 
+/* Notes where "aspath" is named first: it needs a table of routes. */
+static struct config_methods methods_read(const struct config_check *c,
+					  struct config_near *near,
+					  const struct config_value *list)
+{
+	struct config_methods made = methods_of(c, list);
+
+	for (size_t i = 0; i < made.n; i++)
+		if (made.method[i] == CONFIG_METHOD_ASPATH &&
+		    near->aspath_node == CONFIG_NO_NODE)
+			near->aspath_node = c->elements[list->first + i].node;
+	return made;
+}
+
 static void rule_built(struct config_check *c, struct config_near *near,
 		       const struct config_value *v)
 {
@@ -63,7 +77,7 @@ static void rule_built(struct config_check *c, struct config_near *near,
 	}
 	struct config_latency_rule *rule = &near->rules[near->n_rules++];
 	*rule = (struct config_latency_rule){
-		.methods = methods_of(c, &v[LATENCY_RULE_METHODS]),
+		.methods = methods_read(c, near, &v[LATENCY_RULE_METHODS]),
 		.when = -1,
 	};
 	if (v[LATENCY_RULE_WHEN].given)
@@ -87,28 +101,50 @@ static void rules_keep(struct config_check *c, struct config_near *near)
 	near->latency.n_rules = near->n_rules;
 }
 
+static void mrt_built(struct config_check *c, struct config_near *near,
+		      const struct config_value *v)
+{
+	near->latency.hop_ms = (uint32_t)v[MRT_HOP].n;
+	near->latency.mrt_interval_ms = (uint32_t)v[MRT_INTERVAL].n;
+	if (!v[MRT_FILE].given || !v[MRT_FILE].ok)
+		return;
+	near->latency.mrt_file =
+		config_arena_text(near->arena, v[MRT_FILE].text);
+	if (near->latency.mrt_file == NULL)
+		c->rc = -ENOMEM;
+}
+
 static void latency_built(struct config_check *c, struct config_near *near,
 			  uint32_t node, const struct config_value *v)
 {
 	static const struct config_methods all = {
 		CONFIG_METHODS,
 		{ CONFIG_METHOD_PTR, CONFIG_METHOD_ICMP, CONFIG_METHOD_UDP,
-		  CONFIG_METHOD_TTL }
+		  CONFIG_METHOD_TTL, CONFIG_METHOD_ASPATH }
 	};
 	struct config_latency *l = &near->latency;
 
 	*l = (struct config_latency){
 		.on = node != CONFIG_NO_NODE,
-		.methods = methods_of(c, &v[LATENCY_METHODS]),
+		.methods = methods_read(c, near, &v[LATENCY_METHODS]),
 		.when = (enum config_measure)v[LATENCY_WHEN].n,
 		.rate = (uint32_t)v[LATENCY_RATE].n,
 		.client_rate = (uint32_t)v[LATENCY_CLIENT_RATE].n,
 		.prefix_rate = (uint32_t)v[LATENCY_PREFIX_RATE].n,
 		.timeout_ms = (uint32_t)v[LATENCY_TIMEOUT].n,
 		.tcp_port = (uint16_t)v[LATENCY_TCP_PORT].n,
+		.mrt_file = l->mrt_file,
+		.hop_ms = l->hop_ms,
+		.mrt_interval_ms = l->mrt_interval_ms,
 	};
-	if (l->methods.n == 0)
+	if (near->aspath_node != CONFIG_NO_NODE && !v[LATENCY_MRT].given)
+		config_find(c, near->aspath_node,
+			    "\"aspath\" needs a table of routes: \"mrt\"");
+	if (l->methods.n == 0) {
+		/* the last one needs a table */
 		l->methods = all;
+		l->methods.n = CONFIG_METHODS - !v[LATENCY_MRT].given;
+	}
 	l->opt_out = prefixes_keep(c, near, &v[LATENCY_OPT_OUT], &l->n_opt_out);
 	if (v[LATENCY_ABOUT].given && v[LATENCY_ABOUT].ok) {
 		l->about =
@@ -157,6 +193,9 @@ bool config_near_built(struct config_check *c, struct config_near *near,
 		return true;
 	case SCHEMA_LATENCY_RULE:
 		rule_built(c, near, v);
+		return true;
+	case SCHEMA_LATENCY_MRT:
+		mrt_built(c, near, v);
 		return true;
 	case SCHEMA_REACH:
 		reach_built(c, near, node, v, clean);

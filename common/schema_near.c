@@ -3,10 +3,9 @@
 #include "common/schema_int.h"
 
 const char *const config_method_names[CONFIG_METHODS + 1] = {
-	[CONFIG_METHOD_PTR] = "ptr",
-	[CONFIG_METHOD_ICMP] = "icmp",
-	[CONFIG_METHOD_UDP] = "udp",
-	[CONFIG_METHOD_TTL] = "ttl",
+	[CONFIG_METHOD_PTR] = "ptr",	   [CONFIG_METHOD_ICMP] = "icmp",
+	[CONFIG_METHOD_UDP] = "udp",	   [CONFIG_METHOD_TTL] = "ttl",
+	[CONFIG_METHOD_ASPATH] = "aspath",
 };
 /* The order of enum config_measure. */
 static const char *const measures[] = { "always", "failed", "never", NULL };
@@ -37,10 +36,29 @@ static const struct schema_block rule = { SCHEMA_LATENCY_RULE,
 					  KEYS(rule_keys) };
 static const struct schema_item rule_item = BLOCK(rule);
 
+static const struct schema_key mrt_keys[] = {
+	[MRT_FILE] = { .name = "file",
+		       .about = "A dump of a BGP table in the format MRT "
+				"(TABLE_DUMP_V2 or TABLE_DUMP), not compressed",
+		       .is = { .type = SCHEMA_PATH, .min = 1, .max = 1024 },
+		       .required = true },
+	[MRT_HOP] = { .name = "hop",
+		      .about = "What each AS on the way to a client counts for",
+		      .is = DURATION(1, 1000),
+		      PRESET(30) },
+	[MRT_INTERVAL] = { .name = "interval",
+			   .about = "From one look whether the file is another "
+				    "one to the next",
+			   .is = DURATION(1000, DAY_MS),
+			   PRESET(60000) },
+};
+static const struct schema_block mrt = { SCHEMA_LATENCY_MRT, KEYS(mrt_keys) };
+
 static const struct schema_key latency_keys[] = {
 	[LATENCY_METHODS] = { .name = "methods",
 			      .about = "How clients are measured, the first "
-				       "first; without it, ptr, icmp, udp, ttl",
+				       "first; without it, ptr, icmp, udp, "
+				       "ttl, and with \"mrt\" aspath",
 			      .is = SET(method, 1, CONFIG_METHODS) },
 	[LATENCY_WHEN] = { .name = "when",
 			   .about = "When they are: whenever it is wanted, "
@@ -85,6 +103,10 @@ static const struct schema_key latency_keys[] = {
 					"nothing; 0: none",
 			       .is = INTEGER(0, 65535),
 			       PRESET(53) },
+	[LATENCY_MRT] = { .name = "mrt",
+			  .about = "A table of routes, for clients that cannot "
+				   "be measured: \"aspath\" of \"methods\"",
+			  .is = BLOCK(mrt) },
 };
 const struct schema_block schema_latency = { SCHEMA_LATENCY,
 					     KEYS(latency_keys) };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "probes-client/near_dump.h"
 #include "probes-client/near_link.h"
 #include "probes-client/near_method.h"
 #include "probes-client/near_prober.h"
@@ -28,6 +29,7 @@ struct near {
 	struct near_link *link;
 	struct near_tcp *tcp;
 	struct near_reach *reach;
+	struct near_dump *dump;
 	const char *pops[OWN_POPS_MAX]; /* of this node; the config's */
 	size_t n_pops;
 	uint64_t seen;
@@ -219,6 +221,14 @@ static void on_seen(void *arg, const struct gtm_client *client, float ms)
 	near_link_poke(near->link, false);
 }
 
+/* Another table of routes, NULL: none. */
+static void on_routes(void *arg, const struct near_routes *routes)
+{
+	struct near *near = arg;
+
+	near_prober_routes(near->prober, routes);
+}
+
 /* -- life ------------------------------------------------------------------ */
 
 int near_new(const struct near_setup *setup, struct near **nearp)
@@ -234,6 +244,8 @@ int near_new(const struct near_setup *setup, struct near **nearp)
 					    setup->arg, on_measured, near };
 	struct near_reach_setup reach = { setup->loop, setup->log, setup->node,
 					  on_measured, near };
+	struct near_dump_setup dump = { setup->loop, setup->log, on_routes,
+					near };
 	int rc = near_link_new(&link, &near->link);
 	if (rc == 0)
 		rc = near_prober_new(&prober, &near->prober);
@@ -241,6 +253,8 @@ int near_new(const struct near_setup *setup, struct near **nearp)
 		rc = near_tcp_new(setup->loop, on_seen, near, &near->tcp);
 	if (rc == 0)
 		rc = near_reach_new(&reach, &near->reach);
+	if (rc == 0)
+		rc = near_dump_new(&dump, &near->dump);
 	if (rc != 0) {
 		near_close_all(near);
 		return rc;
@@ -299,6 +313,9 @@ void near_use(struct near *near, const char *path, const struct config *config)
 	groups_use(near);
 	near_tcp_use(near->tcp,
 		     near->groups != NULL ? config->latency.tcp_port : 0);
+	near_dump_use(near->dump,
+		      near->groups != NULL ? config->latency.mrt_file : NULL,
+		      config->latency.mrt_interval_ms);
 	if (near_reach_use(near->reach, config) != 0)
 		probed_log_write(near->setup.log, PROBED_ERROR,
 				 "POPs are not probed: no memory");
@@ -314,6 +331,7 @@ void near_stats_of(struct near *near, struct near_stats *stats)
 		.on = near->groups != NULL,
 		.prober = *near_prober_stats(near->prober),
 		.link = near_link_stats(near->link),
+		.dump = near_dump_stats(near->dump),
 		.seen_dumps = near_tcp_dumps(near->tcp),
 		.seen = near->seen,
 	};
@@ -329,6 +347,7 @@ void near_close_all(struct near *near)
 	if (near == NULL)
 		return;
 	near_link_close(near->link);
+	near_dump_close(near->dump);
 	near_prober_close(near->prober);
 	near_tcp_close(near->tcp);
 	near_reach_close(near->reach);

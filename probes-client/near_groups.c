@@ -16,8 +16,8 @@
 
 static_assert(sizeof(struct near_group) == 120, "as the header says");
 
-const char *const near_method_names[NEAR_METHODS] = { "ptr", "icmp", "udp",
-						      "ttl", "tcp" };
+const char *const near_method_names[NEAR_METHODS] = { "ptr", "icmp",   "udp",
+						      "ttl", "aspath", "tcp" };
 
 /* A list of groups by their places + 1, which are in the groups. */
 struct list {
@@ -355,6 +355,12 @@ size_t near_group_plan(const struct near_group *group,
 			}
 		}
 	return n;
+}
+
+bool near_group_is_silent(const struct near_group *group)
+{
+	return group->n > 0 && group->tried_s != 0 &&
+	       (group->state & (NEAR_WAITS | NEAR_RUNS)) == 0;
 }
 
 void near_group_tried(struct near_group *group, unsigned int method, bool good)

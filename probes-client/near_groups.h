@@ -54,7 +54,7 @@ struct near_group {
 	uint8_t n;	 /* clients */
 	uint8_t answers; /* which of them did last; n: none */
 	uint8_t method;	 /* how */
-	uint8_t hops;	 /* with CONFIG_METHOD_TTL: to the router */
+	uint8_t hops;	 /* to the router; with "aspath": systems */
 	uint8_t whole;	 /* clients that are an address, as bits */
 	uint8_t good[NEAR_METHODS], bad[NEAR_METHODS];
 	uint8_t address[NEAR_CLIENTS][16]; /* the newest last */
@@ -111,6 +111,9 @@ uint32_t near_groups_next(struct near_groups *g);
 size_t near_group_plan(const struct near_group *group,
 		       const struct config_methods *methods,
 		       uint8_t plan[NEAR_PLAN]);
+
+/* Whether it was measured last without an answer, and rests. */
+bool near_group_is_silent(const struct near_group *group);
 
 /* A method was tried, and got an answer or not. */
 void near_group_tried(struct near_group *group, unsigned int method, bool good);

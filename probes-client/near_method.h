@@ -6,7 +6,8 @@
  *
  * One thread; nothing waits.  A try is one method at one client.  It has one
  * socket, which its owner watches, and sends one packet at a time, when its
- * owner says so: that is the budget.
+ * owner says so: that is the budget.  A method that sends nothing has no
+ * socket.
  */
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 #define NEAR_DATA_MAX 256u /* octets of what a probe carries */
 
 struct near_method;
+struct near_routes;
 
 struct near_try {
 	/* the owner's to fill */
@@ -26,6 +28,8 @@ struct near_try {
 	struct gtm_client client; /* an address; or a network: its first one */
 	const char *about;	  /* NULL: nothing */
 	uint64_t nonce;		  /* nobody can guess it */
+	const struct near_routes *routes; /* NULL: none */
+	uint32_t hop_ms;		  /* what each AS of them counts for */
 	/* the method's */
 	int fd; /* -1: none */
 	union {
@@ -55,7 +59,8 @@ struct near_method {
 	const char *name;
 	/* Makes sense only for the address of somebody who asked. */
 	bool whole;
-	/* Opens the socket; 0 or -errno. */
+	/* Opens the socket; 0 or -errno.  Without a send(), which makes the
+	 * other two superfluous, it has the answer already. */
 	int (*start)(struct near_try *t);
 	/* Sends a packet; 0, or -errno: the try has failed. */
 	int (*send)(struct near_try *t);
@@ -66,7 +71,8 @@ struct near_method {
 };
 
 /* In the order of enum config_method. */
-extern const struct near_method near_ptr, near_icmp, near_udp, near_ttl;
+extern const struct near_method near_ptr, near_icmp, near_udp, near_ttl,
+	near_aspath;
 const struct near_method *near_method_of(unsigned int method);
 
 /* -- what they share: near_socket.c ---------------------------------------- */

@@ -11,9 +11,10 @@
 #include "probes-client/near_budget.h"
 #include "probes-client/near_method.h"
 
-#define TICK_MS	   20u
-#define MS_NS	   UINT64_C(1000000)
-#define EVENTS_MAX 64
+#define TICK_MS	     20u
+#define MS_NS	     UINT64_C(1000000)
+#define EVENTS_MAX   64
+#define SILENT_LOOKS 1000u /* in a tick */
 
 enum slot_state { FREE, READY, WAITING };
 
@@ -37,10 +38,12 @@ struct near_prober {
 	unsigned int open; /* handles of the loop */
 	const struct config_latency *config;
 	struct near_groups *groups;
+	const struct near_routes *routes;
 	struct near_rules rules;
 	struct near_budget budget;
 	struct near_prober_stats stats;
 	unsigned int turn; /* the slot that may send first */
+	uint32_t silent;   /* the next to look for a way to; NEAR_NONE: none */
 	struct slot slots[NEAR_RUNNING];
 };
 
@@ -89,7 +92,30 @@ static struct gtm_client address_of(const struct gtm_client *client)
 	return address;
 }
 
-/* Begins a step of the plan; false: it cannot be. */
+/* Takes a step that sends nothing; false: it brings no answer. */
+static bool look(struct near_prober *p, uint32_t at, uint8_t step,
+		 struct near_answer *answer)
+{
+	const struct near_method *method = near_method_of(step >> 4);
+	struct near_group *group = near_groups_at(p->groups, at);
+	struct near_try t = { .method = method,
+			      .routes = p->routes,
+			      .hop_ms = p->config->hop_ms,
+			      .fd = -1 };
+
+	near_group_client(group, step & 15, &t.client);
+	t.client = address_of(&t.client);
+	bool good = method->start(&t) == 0;
+	near_group_tried(group, step >> 4, good);
+	if (!good)
+		return false;
+	p->stats.answered[step >> 4]++;
+	*answer = (struct near_answer){ step & 15, step >> 4, t.full, t.hops,
+					t.ms };
+	return true;
+}
+
+/* Begins a step of the plan; false: it cannot be, or is done already. */
 static bool step_begin(struct near_prober *p, struct slot *slot, uint8_t step)
 {
 	const struct near_method *method = near_method_of(step >> 4);
@@ -102,6 +128,12 @@ static bool step_begin(struct near_prober *p, struct slot *slot, uint8_t step)
 	struct gtm_client address = address_of(&client);
 	if (method->whole && !whole)
 		return false;
+	if (method->send == NULL) {
+		/* what was measured is better */
+		if (!slot->some)
+			slot->some = look(p, slot->group, step, &slot->best);
+		return false;
+	}
 	if (near_rules_out(&p->rules, &address)) {
 		refuse(p, NEAR_REFUSED_OPT_OUT);
 		return false;
@@ -170,27 +202,79 @@ static void verdict_take(struct near_prober *p, struct slot *slot,
 	}
 }
 
-static void slot_begin(struct near_prober *p, struct slot *slot, uint32_t at)
+/* Whether a group may be measured, and how. */
+static bool methods_find(struct near_prober *p, const struct near_group *group,
+			 struct config_methods *methods)
 {
-	const struct near_group *group = near_groups_at(p->groups, at);
-	struct config_methods methods;
 	struct gtm_client prefix;
 
 	near_group_prefix(group, &prefix);
 	if (group->n == 1)
 		near_group_client(group, 0, &prefix);
-	enum config_measure when =
-		near_rules_find(&p->rules, &prefix, &methods);
-	bool may = when == CONFIG_MEASURE_ALWAYS ||
-		   (when == CONFIG_MEASURE_FAILED &&
-		    p->setup.failed(p->setup.arg));
+	enum config_measure when = near_rules_find(&p->rules, &prefix, methods);
+	return when == CONFIG_MEASURE_ALWAYS ||
+	       (when == CONFIG_MEASURE_FAILED && p->setup.failed(p->setup.arg));
+}
+
+static void slot_begin(struct near_prober *p, struct slot *slot, uint32_t at)
+{
+	const struct near_group *group = near_groups_at(p->groups, at);
+	struct config_methods methods;
+
 	*slot = (struct slot){ .group = at, .try.fd = -1 };
 	p->stats.running++;
-	if (may)
+	if (methods_find(p, group, &methods))
 		slot->n_plan = near_group_plan(group, &methods, slot->plan);
 	else
 		refuse(p, NEAR_REFUSED_RULE);
 	step_next(p, slot);
+}
+
+/* -- routes that come late ------------------------------------------------- */
+
+/* Nobody of that group has answered; the table may. */
+static void silent_look(struct near_prober *p, uint32_t at)
+{
+	const struct near_group *group = near_groups_at(p->groups, at);
+	struct config_methods methods;
+	struct near_answer answer;
+	bool found = false;
+
+	if (!near_group_is_silent(group) || !methods_find(p, group, &methods))
+		return;
+	for (unsigned int i = 0; i < methods.n && !found; i++)
+		if (near_method_of(methods.method[i])->send == NULL)
+			found = look(p, at,
+				     (uint8_t)(methods.method[i] << 4 |
+					       (group->n - 1)),
+				     &answer);
+	if (!found)
+		return;
+	p->stats.partial++;
+	near_groups_done(p->groups, at, &answer, now_s());
+	p->setup.measured(p->setup.owner);
+}
+
+/* Some more of them. */
+static void silent_some(struct near_prober *p)
+{
+	uint32_t n = near_groups_stats(p->groups).n;
+
+	for (unsigned int i = 0; i < SILENT_LOOKS && p->silent < n; i++)
+		silent_look(p, p->silent++);
+	if (p->silent >= n)
+		p->silent = NEAR_NONE;
+}
+
+void near_prober_routes(struct near_prober *p, const struct near_routes *routes)
+{
+	bool are_first = p->routes == NULL && routes != NULL;
+
+	p->routes = routes;
+	if (!are_first || p->groups == NULL)
+		return;
+	p->silent = 0;
+	near_prober_wake(p);
 }
 
 /* -- sending --------------------------------------------------------------- */
@@ -295,7 +379,10 @@ static void on_tick(uv_timer_t *timer)
 		    now_ns >= p->slots[i].deadline_ns)
 			slot_expire(p, &p->slots[i]);
 	send_some(p);
-	if (p->stats.running == 0 && near_groups_stats(p->groups).waiting == 0)
+	if (p->silent != NEAR_NONE)
+		silent_some(p);
+	if (p->stats.running == 0 && p->silent == NEAR_NONE &&
+	    near_groups_stats(p->groups).waiting == 0)
 		uv_timer_stop(timer);
 }
 
@@ -329,6 +416,7 @@ int near_prober_new(const struct near_prober_setup *setup,
 	if (p == NULL)
 		return -ENOMEM;
 	p->setup = *setup;
+	p->silent = NEAR_NONE;
 	for (size_t i = 0; i < NEAR_RUNNING; i++)
 		p->slots[i].try.fd = -1;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -361,8 +449,10 @@ static void slots_drop(struct near_prober *p)
 int near_prober_use(struct near_prober *p, const struct config_latency *config,
 		    struct near_groups *groups)
 {
-	if (groups != p->groups)
+	if (groups != p->groups) {
 		slots_drop(p);
+		p->silent = NEAR_NONE;
+	}
 	/* what is under way has it from the old configuration */
 	for (size_t i = 0; i < NEAR_RUNNING; i++)
 		p->slots[i].try.about = config->about;

@@ -9,6 +9,7 @@
  */
 #include <uv.h>
 
+#include "probes-client/near_routes.h"
 #include "probes-client/near_rules.h"
 #include "probes-client/near_stats.h"
 
@@ -38,6 +39,13 @@ int near_prober_new(const struct near_prober_setup *setup,
 int near_prober_use(struct near_prober *prober,
 		    const struct config_latency *config,
 		    struct near_groups *groups);
+
+/*
+ * The ways to clients (borrowed until the next call; NULL: none are known). The
+ * first are looked at for groups where nobody has answered, too.
+ */
+void near_prober_routes(struct near_prober *prober,
+			const struct near_routes *routes);
 
 /* Some group waits now. */
 void near_prober_wake(struct near_prober *prober);

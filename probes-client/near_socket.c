@@ -18,7 +18,7 @@
 const struct near_method *near_method_of(unsigned int method)
 {
 	static const struct near_method *const all[CONFIG_METHODS] = {
-		&near_ptr, &near_icmp, &near_udp, &near_ttl
+		&near_ptr, &near_icmp, &near_udp, &near_ttl, &near_aspath
 	};
 
 	return all[method];

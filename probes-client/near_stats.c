@@ -32,7 +32,8 @@ static void put_prober(struct probed_expo *expo,
 		    "Packets sent to clients to measure their latency.",
 		    s->sent, CONFIG_METHODS);
 	put_methods(expo, "nearzone_latency_answers_total",
-		    "Answers of clients, or routers on the way to them.",
+		    "Answers of clients, or of routers on the way to them, or "
+		    "of a table of routes.",
 		    s->answered, CONFIG_METHODS);
 	one(expo, GAUGE, "nearzone_latency_running",
 	    "Groups of clients that are being measured.", s->running);
@@ -74,6 +75,23 @@ static void put_groups(struct probed_expo *expo, const struct near_stats *s)
 	    s->groups.refused);
 	one(expo, COUNTER, "nearzone_latency_seen_total",
 	    "Round trips taken from TCP connections of clients.", s->seen);
+}
+
+static void put_routes(struct probed_expo *expo,
+		       const struct near_dump_stats *s)
+{
+	one(expo, COUNTER, "nearzone_latency_routes_failed_total",
+	    "Looks at the file of routes that brought none.", s->failed);
+	if (!s->known)
+		return;
+	probed_expo_family(expo, GAUGE, "nearzone_latency_routes",
+			   "Prefixes to which the way is known.");
+	probed_expo_number(expo, PROBED_LABELS({ "family", "ipv4" }), s->n[0]);
+	probed_expo_number(expo, PROBED_LABELS({ "family", "ipv6" }), s->n[1]);
+	one(expo, GAUGE, "nearzone_latency_routes_bytes",
+	    "Memory that they have taken.", s->bytes);
+	one(expo, GAUGE, "nearzone_latency_routes_age_seconds",
+	    "Time since the file that they are of was written.", s->age_s);
 }
 
 static void put_link(struct probed_expo *expo, const struct near_link_stats *s)
@@ -122,6 +140,8 @@ void near_stats_put(struct probed_expo *expo, const struct near_stats *stats)
 		put_prober(expo, &stats->prober);
 		put_groups(expo, stats);
 	}
+	if (stats->dump.on)
+		put_routes(expo, &stats->dump);
 	if (stats->on || stats->n_pops > 0)
 		put_link(expo, &stats->link);
 	put_pops(expo, stats);

@@ -34,6 +34,15 @@ struct near_link_stats {
 	uint64_t rows, batches, lost;
 };
 
+/* Of routes; what is there only if they are known. */
+struct near_dump_stats {
+	bool on, known;
+	size_t n[2]; /* prefixes: IPv4, IPv6 */
+	size_t bytes;
+	uint64_t age_s;	 /* of the file */
+	uint64_t failed; /* looks that brought none */
+};
+
 /* A POP as another one sees it. */
 struct near_pop {
 	const char *id;
@@ -48,6 +57,7 @@ struct near_stats {
 	size_t bytes;
 	struct near_prober_stats prober;
 	struct near_link_stats link;
+	struct near_dump_stats dump;
 	uint64_t seen_dumps, seen; /* of TCP connections */
 	size_t n_pops;
 	const struct near_pop *pops;

@@ -676,6 +676,31 @@ static void finds_names_that_cannot_be_mapped(void **state)
 	      "hostnames.\"w.q.example\"", "the same name in the second tier");
 }
 
+static void knows_a_table_of_routes(void **state)
+{
+	struct config *config = good("{\"version\":1,\"latency\":{}}");
+	const struct config_latency *l = &config->latency;
+
+	(void)state;
+	/* without one, "aspath" is no method */
+	assert_true(l->on);
+	assert_null(l->mrt_file);
+	assert_int_equal(l->methods.n, 4);
+	assert_int_equal(l->methods.method[3], CONFIG_METHOD_TTL);
+	config_free(config);
+	config = good("{\"version\":1,\"latency\":{\"mrt\":{"
+		      "\"file\":\"/rib.mrt\"},\"rules\":[{\"prefixes\":"
+		      "[\"192.0.2.0/24\"],\"methods\":[\"aspath\"]}]}}");
+	l = &config->latency;
+	assert_string_equal(l->mrt_file, "/rib.mrt");
+	assert_int_equal(l->hop_ms, 30);
+	assert_int_equal(l->mrt_interval_ms, 60000);
+	assert_int_equal(l->methods.n, 5);
+	assert_int_equal(l->methods.method[4], CONFIG_METHOD_ASPATH);
+	assert_int_equal(l->rules[0].methods.n, 1);
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -696,6 +721,7 @@ int main(void)
 		cmocka_unit_test(knows_where_aliases_can_be),
 		cmocka_unit_test(maps_to_the_second_tier),
 		cmocka_unit_test(finds_names_that_cannot_be_mapped),
+		cmocka_unit_test(knows_a_table_of_routes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,8 @@ static void test_room(void **unused)
 		near_groups_done(g, i, NULL, 5000);
 	}
 	assert_int_equal(near_groups_stats(g).waiting, 999900);
+	assert_true(near_group_is_silent(near_groups_at(g, 99)));
+	assert_false(near_group_is_silent(near_groups_at(g, 100))); /* waits */
 	/* near the hand are those that were done */
 	near_groups_free(g);
 	g = near_groups_new(3);

@@ -18,6 +18,7 @@ const char *const journal_kind_names[JOURNAL_KINDS] = {
 	[JOURNAL_DRAIN] = "drain",     [JOURNAL_MEASURE] = "measure",
 	[JOURNAL_WORD] = "word",       [JOURNAL_DECISION] = "decision",
 	[JOURNAL_LOST] = "lost",       [JOURNAL_ALIVE] = "alive",
+	[JOURNAL_NEAR] = "near",
 };
 
 /* -- octets ---------------------------------------------------------------- */
@@ -119,6 +120,20 @@ static void write_decision(struct body *b, const struct journal_decision *d)
 		varint(b, d->answer[i].server);
 		address(b, &d->answer[i].address);
 	}
+	octet(b, d->group);
+}
+
+static void write_near(struct body *b, const struct journal_near *near)
+{
+	octet(b, (near->net.v6 ? 1u : 0) | (near->anew ? 2u : 0));
+	octet(b, near->net.bits);
+	octets(b, near->net.octets, (near->net.bits + 7u) / 8);
+	octet(b, near->n);
+	for (unsigned int i = 0; i < near->n; i++) {
+		varint(b, near->cell[i].pop);
+		varint(b, near->cell[i].tenths);
+		varint(b, near->cell[i].age_s);
+	}
 }
 
 static void write_body(struct body *b, const struct journal_record *r)
@@ -157,6 +172,9 @@ static void write_body(struct body *b, const struct journal_record *r)
 		varint(b, r->measure.number);
 		varint(b, r->measure.metric);
 		varint(b, r->measure.age_ms);
+		break;
+	case JOURNAL_NEAR:
+		write_near(b, &r->near);
 		break;
 	case JOURNAL_WORD:
 		text(b, r->word.what);
@@ -367,6 +385,44 @@ static void read_decision(struct cursor *c, struct journal_decision *d)
 		take_address(c, &d->answer[i].address);
 	}
 	d->n = c->bad ? 0 : n;
+	if (c->p < c->end) /* a journal of before has none */
+		d->group = take_octet(c);
+}
+
+static void read_net(struct cursor *c, struct journal_net *net)
+{
+	net->bits = take_octet(c);
+	if (net->bits > (net->v6 ? JOURNAL_NET_V6 : JOURNAL_NET_V4)) {
+		c->bad = true;
+		return;
+	}
+	size_t n = (net->bits + 7u) / 8;
+	const uint8_t *p = take(c, n);
+	if (p == NULL)
+		return;
+	memcpy(net->octets, p, n);
+	if (net->bits % 8 != 0)
+		net->octets[n - 1] = (uint8_t)(net->octets[n - 1] &
+					       0xff00u >> net->bits % 8);
+}
+
+static void read_near(struct cursor *c, struct journal_near *near)
+{
+	uint8_t flags = take_octet(c);
+
+	near->net.v6 = (flags & 1) != 0;
+	near->anew = (flags & 2) != 0;
+	read_net(c, &near->net);
+	uint8_t n = take_octet(c);
+	if (n > JOURNAL_NEAR_MAX)
+		c->bad = true;
+	for (unsigned int i = 0; i < n && !c->bad; i++) {
+		near->cell[i].pop = take_index(c);
+		near->cell[i].tenths =
+			(uint32_t)take_number(c, JOURNAL_NEAR_FAR);
+		near->cell[i].age_s = (uint32_t)take_number(c, UINT32_MAX);
+	}
+	near->n = c->bad ? 0 : n;
 }
 
 static void read_word(struct cursor *c, struct journal_word *w)
@@ -426,6 +482,9 @@ static void read_body(struct cursor *c, struct journal_record *r)
 		break;
 	case JOURNAL_MEASURE:
 		read_measure(c, &r->measure);
+		break;
+	case JOURNAL_NEAR:
+		read_near(c, &r->near);
 		break;
 	case JOURNAL_WORD:
 		read_word(c, &r->word);

@@ -31,6 +31,7 @@
 #define JOURNAL_FRAME_MAX   (256u << 10) /* octets, head included */
 #define JOURNAL_TEXT_MAX    255u	 /* of one text; longer ones are cut */
 #define JOURNAL_ANSWERS_MAX 16u
+#define JOURNAL_NEAR_MAX    64u		/* latencies of a record */
 #define JOURNAL_NUMBER_MAX  (16u << 20) /* names of a table, slots */
 
 #define JOURNAL_FILE  "journal.nz" /* in the state directory */
@@ -49,6 +50,7 @@ enum journal_kind {
 	JOURNAL_LOST,
 	JOURNAL_ALIVE, /* nothing else was to be said for a while */
 	JOURNAL_MEASURE,
+	JOURNAL_NEAR,
 	JOURNAL_KINDS,
 };
 
@@ -131,6 +133,38 @@ struct journal_measure {
 	uint64_t age_ms;
 };
 
+/*
+ * Clients, as the journal has them: their network, of no more than so many
+ * bits.
+ */
+#define JOURNAL_NET_V4 24u
+#define JOURNAL_NET_V6 56u
+
+struct journal_net {
+	bool v6;
+	uint8_t bits;	   /* at most JOURNAL_NET_V4 or _V6; others are 0 */
+	uint8_t octets[7]; /* of IPv4 4 */
+};
+
+/*
+ * What is known from now on of how far a group of clients is from POPs, before
+ * the decision for one of them that follows.  It is the group by which that was
+ * found, or the client's network if the group is a part of that.
+ */
+struct journal_near {
+	struct journal_net net;
+	bool anew; /* and nothing else is; else the rest is as it was */
+	uint8_t n;
+	struct {
+		uint32_t pop;
+		/* of a millisecond, plus 1; 0: nothing is known any more;
+		   JOURNAL_NEAR_FAR: out of reach */
+		uint32_t tenths;
+		uint32_t age_s; /* of the measurement */
+	} cell[JOURNAL_NEAR_MAX];
+};
+#define JOURNAL_NEAR_FAR 65535u
+
 /* What an operator said; for people. */
 struct journal_word {
 	struct slice what, server, reason;
@@ -146,6 +180,9 @@ struct journal_decision {
 	bool client_v6;
 	uint8_t client_bits; /* at most 24, or 56 */
 	uint8_t client[7];
+	/* 0: not known; 1: no group of the latency table had the client; else
+	   that of so many bits, plus 2, as in JOURNAL_NEAR */
+	uint8_t group;
 	uint8_t n; /* answers */
 	struct {
 		uint32_t server;
@@ -163,6 +200,7 @@ struct journal_record {
 		struct journal_value value;
 		struct journal_drain drain;
 		struct journal_measure measure;
+		struct journal_near near;
 		struct journal_word word;
 		struct journal_decision decision;
 		uint64_t lost; /* decisions since the last record of these */

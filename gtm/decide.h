@@ -50,8 +50,11 @@
  *     POP; each kind that is known of nobody is left out of account; one that
  *     is unknown of some counts for them as "unknown" says.  Those stay that
  *     cost no more than the least and "tolerance" (or, where latency counts,
- *     GTM_SLACK_MS); for one answer in "explore", twice that.  Where nothing is
- *     UP only latency counts.
+ *     GTM_SLACK_MS); for one answer in "explore", twice that.  Load, loss and
+ *     bandwidth follow the answers, so that all would go to and fro: as far as
+ *     the least is made of these, up to five tolerances more are allowed, at
+ *     random, or by the client if it keeps its server.  Where nothing is UP
+ *     only latency counts.
  *  8. Choice among those that are left: servers in proportion to weight (that
  *     of a server is shared by those of its addresses that are left), without
  *     replacement, one address a server before any second one, no address
@@ -171,8 +174,10 @@ struct gtm_trace {
 		double share; /* of the choice, 0..1: weight over all weights */
 		/* less than 0: unknown, or not compared */
 		float cost, latency_ms, load, loss, bandwidth;
-		enum gtm_basis basis; /* of the latency */
-		uint32_t weight;      /* for this client */
+		bool luck; /* with other random bits it might be eligible */
+		enum gtm_basis basis;	 /* of the latency */
+		uint32_t latency_age_ms; /* if that was measured */
+		uint32_t weight;	 /* for this client */
 	} line[CONFIG_CHOICE_MAX];
 };
 

@@ -5,9 +5,10 @@
 #include <string.h>
 
 /* Salts: coins of one random number that have nothing to do with each other */
-#define WHOLE	     65536u
-#define SALT_THIN    UINT64_C(0x632be59bd9b4e019)
-#define SALT_EXPLORE UINT64_C(0xd6e8feb86659fd93)
+#define WHOLE	  65536u
+#define SALT_THIN UINT64_C(0x632be59bd9b4e019)
+#define SALT_COST UINT64_C(0xd6e8feb86659fd93)
+#define EDGE	  5.0f /* tolerances */
 
 /* -- the client keeps its server -------------------------------------------
  */
@@ -341,6 +342,7 @@ static bool add_known(struct decide_work *w)
 	const uint32_t *const at = w->pool.at;
 	float *const to = w->cost;
 	float least = HUGE_VALF;
+	float nearest = HUGE_VALF; /* less than 0: unknown of some */
 	float v = 0.0f;
 	bool all = true;
 
@@ -351,7 +353,7 @@ static bool add_known(struct decide_work *w)
 		float cost = 0.0f;
 		if (near) {
 			v = decide_near_cell(&w->near, c->column);
-			all &= v >= 0.0f;
+			nearest = v < nearest ? v : nearest;
 			cost = weigh.latency * v;
 		}
 		if (load && c->cell != NULL) {
@@ -373,7 +375,18 @@ static bool add_known(struct decide_work *w)
 		least = cost < least ? cost : least;
 	}
 	w->least = least;
-	return all;
+	w->follows = near ? least - weigh.latency * nearest : least;
+	return all && nearest >= 0.0f;
+}
+
+static float least_of(const struct decide_work *w)
+{
+	float least = w->cost[0];
+
+	for (uint32_t k = 1; k < w->pool.n; k++)
+		if (w->cost[k] < least)
+			least = w->cost[k];
+	return least;
 }
 
 /* The same, kind by kind. */
@@ -382,33 +395,78 @@ static void add_all(struct decide_work *w)
 	const struct config_weigh *weigh = &w->weigh;
 	const float weights[DECIDE_KINDS] = { weigh->latency, weigh->load,
 					      weigh->loss, weigh->bandwidth };
+	float near = 0.0f;
 
 	for (uint32_t k = 0; k < w->pool.n; k++)
 		w->cost[k] = 0.0f;
-	for (enum decide_kind kind = 0; kind < DECIDE_KINDS; kind++)
+	for (enum decide_kind kind = 0; kind < DECIDE_KINDS; kind++) {
 		if (weights[kind] > 0.0f)
 			w->costed |= add_unknown(w, kind, weights[kind]);
-	w->least = w->cost[0];
-	for (uint32_t k = 1; k < w->pool.n; k++)
-		if (w->cost[k] < w->least)
-			w->least = w->cost[k];
+		if (kind == DECIDE_LATENCY)
+			near = least_of(w);
+	}
+	w->least = least_of(w);
+	w->follows = w->least - near;
+}
+
+/*
+ * How much more than the tolerance is good enough this time.  Load, loss and
+ * bandwidth follow the answers, a while later.  A sharp edge would give a
+ * server all of its share or nothing, and so swing for ever; so the edge is
+ * another one for each answer (or client, if these keep their servers), and who
+ * costs more gets less.  It is as wide as what follows answers counts: latency
+ * does not, and alone has a sharp one.
+ */
+static inline float edge_of(struct decide_work *w, uint64_t coin)
+{
+	if (w->follows <= 0.0f)
+		return 0.0f;
+	if (w->keeps) {
+		coin = w->prefix;
+		if (w->prefix_bits > w->scope)
+			w->scope = w->prefix_bits;
+	}
+	return w->follows * w->host->config->tolerance *
+	       ((float)(int32_t)(coin >> 40) * (EDGE * 0x1p-24f));
+}
+
+static inline float most_of(const struct decide_work *w)
+{
+	float most = w->least * (1.0f + w->host->config->tolerance);
+	float slack = w->near.known ? w->weigh.latency * GTM_SLACK_MS : 0.0f;
+
+	/* What is closer than that is as near. */
+	return most < w->least + slack ? w->least + slack : most;
+}
+
+float decide_most(const struct decide_work *w)
+{
+	float most = most_of(w);
+	float edge = w->follows > 0.0f ? w->follows * EDGE : 0.0f;
+
+	edge *= w->host->config->tolerance;
+	if (w->host->config->explore > 0 && most > edge)
+		return most * 2.0f;
+	return most + edge;
 }
 
 /* Moves those that cost too much from the pool to the rest. */
-static void leave_costly_out(struct decide_work *w, float slack)
+static void leave_costly_out(struct decide_work *w, uint64_t coin)
 {
-	float most = w->least * (1.0f + w->host->config->tolerance);
+	uint32_t *const at = w->pool.at;
+	const float *const cost = w->cost;
+	float most = most_of(w);
 	const uint32_t n = w->pool.n;
 	uint32_t left = 0;
 
-	if (most < w->least + slack)
-		most = w->least + slack;
 	if (w->explored)
 		most *= 2.0f;
+	else
+		most += edge_of(w, coin);
 	if (!w->ranks) { /* what comes of the others does not matter */
 		for (uint32_t k = 0; k < n; k++) {
-			w->pool.at[left] = w->pool.at[k];
-			left += w->cost[k] <= most;
+			at[left] = at[k];
+			left += cost[k] <= most;
 		}
 		w->pool.n = left;
 		return;
@@ -426,12 +484,11 @@ static void leave_costly_out(struct decide_work *w, float slack)
 	w->pool.n = left;
 }
 
-static bool explores(const struct decide_work *w)
+static bool explores(const struct decide_work *w, uint64_t coin)
 {
 	uint32_t one_in = w->host->config->explore;
 
-	return one_in > 0 && !w->keeps &&
-	       decide_mix(w->q->random ^ SALT_EXPLORE) % one_in == 0;
+	return one_in > 0 && !w->keeps && coin % one_in == 0;
 }
 
 void decide_cost(struct decide_work *w)
@@ -453,8 +510,7 @@ void decide_cost(struct decide_work *w)
 		add_all(w);
 	if (!w->costed)
 		return;
-	w->explored = explores(w);
-	/* What is closer than that is as near. */
-	leave_costly_out(w,
-			 w->near.known ? weigh->latency * GTM_SLACK_MS : 0.0f);
+	const uint64_t coin = decide_mix(w->q->random ^ SALT_COST);
+	w->explored = explores(w, coin);
+	leave_costly_out(w, coin);
 }

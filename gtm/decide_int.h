@@ -45,8 +45,9 @@ struct decide_work {
 	struct decide_pool pool;
 	uint32_t *rest; /* were in the pool, but cost too much */
 	uint32_t n_rest;
-	float *cost; /* of candidates that were in the pool, if 'costed' */
-	float least; /* of these */
+	float *cost;   /* of candidates that were in the pool, if 'costed' */
+	float least;   /* of these */
+	float follows; /* that, less the least latency that any has */
 	struct config_weigh weigh; /* what makes up the cost */
 	bool ranks; /* several are wanted, or a trace: costs are kept */
 	bool costed;
@@ -200,6 +201,9 @@ static inline bool decide_thin(const struct gtm_candidate *candidate,
 void decide_load(struct decide_work *w);
 void decide_prefer(struct decide_work *w);
 void decide_cost(struct decide_work *w);
+
+/* After that, if 'costed': what is good enough with some random bits. */
+float decide_most(const struct decide_work *w);
 
 static inline void decide_near_init(struct decide_near *near,
 				    const struct gtm_question *q)

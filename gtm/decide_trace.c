@@ -82,9 +82,26 @@ static void values_fill(const struct decide_work *w, uint32_t i,
 	decide_near_init(&near, w->q);
 	line->latency_ms =
 		decide_near_ms(&near, w->host, &w->candidate[i], &line->basis);
+	line->latency_age_ms = 0;
+	if (line->basis == GTM_BASIS_MEASURED)
+		line->latency_age_ms = gtm_cell_age_ms(
+			atomic_load_explicit(
+				&near.cells[w->candidate[i].column],
+				memory_order_relaxed),
+			w->q->now_ms);
 	line->load = decide_value(w, DECIDE_LOAD, i);
 	line->loss = decide_value(w, DECIDE_LOSS, i);
 	line->bandwidth = decide_value(w, DECIDE_BANDWIDTH, i);
+}
+
+/* The random bits decided, and not what is known. */
+static bool by_luck(const struct decide_work *w,
+		    const struct gtm_trace_line *line)
+{
+	if (w->keeps)
+		return false;
+	return line->verdict == GTM_THINNED ||
+	       (line->verdict == GTM_COSTLY && line->cost <= decide_most(w));
 }
 
 static void trace_all(struct decide_work *w, struct gtm_trace *trace)
@@ -106,6 +123,7 @@ static void trace_all(struct decide_work *w, struct gtm_trace *trace)
 			w->costed && line_costed(w, i) ? w->cost[i] : -1.0f;
 		values_fill(w, i, line);
 		line->verdict = verdict_of(w, i, class);
+		line->luck = by_luck(w, line);
 	}
 }
 

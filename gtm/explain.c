@@ -106,6 +106,9 @@ static void add_values(struct json_object *o, const struct gtm_explain *in,
 		add_known(o, "latency_ms", line->latency_ms);
 		add_text(o, "latency", gtm_basis_names[line->basis]);
 	}
+	if (weigh->latency > 0.0f && line->basis == GTM_BASIS_MEASURED)
+		add_double(o, "latency_age_s",
+			   (double)line->latency_age_ms / 1000);
 	if (weigh->load > 0.0f)
 		add_known(o, "load", line->load);
 	if (weigh->loss > 0.0f)

@@ -9,8 +9,7 @@
 
 /* -- tables ---------------------------------------------------------------- */
 
-/* Makes room for one more; 'list' holds 'n' of 'size' octets. */
-static int grow(void **list, size_t n, size_t *max, size_t size)
+int history_grow(void **list, size_t n, size_t *max, size_t size)
 {
 	if (n < *max)
 		return 0;
@@ -33,7 +32,7 @@ static void table_clear(struct history_table *t)
 static int table_add(struct history_table *t, const struct journal_name *name)
 {
 	void *list = t->name;
-	int rc = grow(&list, t->n, &t->max, sizeof(*t->name));
+	int rc = history_grow(&list, t->n, &t->max, sizeof(*t->name));
 
 	if (rc != 0)
 		return rc;
@@ -108,7 +107,8 @@ static int take_slot(struct gtm_history *h, const struct journal_slot *slot)
 	    slot->service >= h->table[JOURNAL_SERVICES].n ||
 	    slot->address.n == 0)
 		return -EBADMSG;
-	int rc = grow(&list, h->n_slots, &h->slots_max, sizeof(*h->slot));
+	int rc = history_grow(&list, h->n_slots, &h->slots_max,
+			      sizeof(*h->slot));
 	if (rc != 0)
 		return rc;
 	h->slot = list;
@@ -185,6 +185,11 @@ int gtm_history_take(struct gtm_history *h, const struct journal_record *r)
 		return take_drain(h, &r->drain);
 	case JOURNAL_MEASURE:
 		return take_measure(h, &r->measure);
+	case JOURNAL_NEAR:
+		return history_take_near(h, &r->near);
+	case JOURNAL_DECISION:
+		history_take_group(h, &r->decision);
+		return 0;
 	case JOURNAL_WHOLE:
 		h->epoch.whole = true;
 		return 0;
@@ -253,6 +258,7 @@ void gtm_history_free(struct gtm_history *h)
 		table_clear(&h->table[i]);
 		free(h->table[i].name);
 	}
+	history_near_free(&h->near);
 	free(h->slot);
 	free(h);
 }

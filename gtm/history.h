@@ -60,6 +60,14 @@ bool gtm_history_slot(const struct gtm_history *history, uint32_t number,
 /* The POP of a server, or NULL; as above. */
 const char *gtm_history_pop(const struct gtm_history *history, uint32_t server);
 
+/*
+ * What was measured last of the round trip from a POP to a client's group, no
+ * longer ago than that; less than 0: not known.  Out of reach is GTM_FAR_MS.
+ */
+float gtm_history_near_ms(const struct gtm_history *history,
+			  const struct gtm_client *client, const char *pop,
+			  uint64_t max_age_ms);
+
 /* Unix time of the newest record; 0: none yet. */
 uint64_t gtm_history_last_ms(const struct gtm_history *history);
 

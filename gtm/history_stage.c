@@ -15,6 +15,7 @@ struct gtm_stage {
 	uint64_t epoch;	  /* that these are of */
 	uint64_t changes; /* that are in the world */
 	uint64_t set_ms;  /* by the history's clock */
+	struct stage_near near;
 };
 
 /* -- by name --------------------------------------------------------------- */
@@ -240,7 +241,7 @@ int gtm_stage_set(struct gtm_stage *stage, const struct gtm_history *h,
 	if (all)
 		stage->set_ms = clock_ms;
 	*now_ms = clock_ms;
-	return 0;
+	return stage_near_set(&stage->near, stage->world, h, clock_ms);
 }
 
 /* -- life ------------------------------------------------------------------ */
@@ -276,5 +277,6 @@ void gtm_stage_free(struct gtm_stage *stage)
 	gtm_clients_free(stage->clients);
 	free(stage->cell);
 	free(stage->server);
+	free(stage->near.column);
 	free(stage);
 }

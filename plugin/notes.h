@@ -28,7 +28,7 @@ struct note {
 	bool extra, client_v6;
 	uint8_t client_bits;
 	uint8_t n;
-	uint8_t client[8];
+	uint8_t client[16]; /* whole: the worker cuts it */
 	uint16_t pick[NOTES_ANSWERS];
 };
 

@@ -14,6 +14,7 @@
 #define ALIVE_MS 60000u /* that it goes on is said so often at least */
 #define RETRY_MS 10000u /* after an error */
 #define LEAST_MS 10u	/* between looks */
+#define SINCE_MS 1000u	/* what is written may be said to be older by */
 #define SPARE	 4u	/* rings for threads that have not noted yet */
 
 /* -- the file -------------------------------------------------------------- */
@@ -180,6 +181,8 @@ static void look(struct recorder *r)
 	uint64_t now_ms;
 
 	clocks_read(r, &now_ms);
+	r->since_ms = now_ms - r->looked_ms < SINCE_MS ? r->looked_ms
+						       : now_ms - SINCE_MS;
 	r->looked_ms = now_ms;
 	if (s == NULL || s->config->journal_bytes == 0) {
 		leave_off(r);
@@ -351,6 +354,7 @@ void recorder_free(struct process *p)
 	free(r->told);
 	free(r->words);
 	free(r->measured);
+	recorder_near_free(r);
 	free(r);
 	notes_free(p->notes);
 	p->notes = NULL;

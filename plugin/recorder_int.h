@@ -40,12 +40,14 @@ struct recorder {
 		uint32_t metric;
 		uint64_t told_ms, when_ms;
 	} * measured; /* load of servers; then loss, bandwidth of POPs */
-	bool begun;   /* this run of named is in the journal */
-	bool bad;     /* not all could be written: begin again */
-	bool full;    /* as there was no room */
-	int said;     /* the error that was logged last */
+	struct recorder_near *near; /* NULL: no answers are wanted */
+	bool begun;		    /* this run of named is in the journal */
+	bool bad;		    /* not all could be written: begin again */
+	bool full;		    /* as there was no room */
+	int said;		    /* the error that was logged last */
 	uint64_t retry_ms, wrote_ms, looked_ms;
-	uint64_t lost; /* that is in the journal */
+	uint64_t since_ms; /* the look before, or a little later */
+	uint64_t lost;	   /* that is in the journal */
 	struct journal_pen pen;
 	bool open;	 /* a frame is */
 	int64_t wall_ms; /* the wall clock less the tables' */
@@ -65,6 +67,19 @@ void recorder_epoch(struct recorder *r, uint64_t now_ms);
 
 /* What is not as it was last written. */
 void recorder_scan(struct recorder *r, uint64_t now_ms);
+
+/* recorder_near.c: how far clients are, as it was last written. */
+
+/* At the beginning of an epoch: nothing was.  0 or -ENOMEM. */
+int recorder_near_begin(struct recorder *r);
+void recorder_near_free(struct recorder *r);
+
+/*
+ * Writes what is known of a client's group and was not written yet, and fills
+ * client and group of its decision.
+ */
+void recorder_near(struct recorder *r, const struct note *note,
+		   struct journal_decision *decision);
 
 /* What was noted, into the journal if there is an epoch. */
 void recorder_notes(struct recorder *r, uint64_t now_ms);

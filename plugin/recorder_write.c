@@ -348,11 +348,13 @@ void recorder_epoch(struct recorder *r, uint64_t now_ms)
 	free(r->told);
 	free(r->words);
 	free(r->measured);
+	int rc = recorder_near_begin(r);
 	r->told = calloc(n + 1, sizeof(*r->told));
 	r->words = calloc(config->n_servers + 1, sizeof(*r->words));
 	r->measured = calloc(config->n_servers + 2 * config->n_pops + 1,
 			     sizeof(*r->measured));
-	if (r->told == NULL || r->words == NULL || r->measured == NULL) {
+	if (rc != 0 || r->told == NULL || r->words == NULL ||
+	    r->measured == NULL) {
 		recorder_failed(r, -ENOMEM);
 		return;
 	}
@@ -420,8 +422,6 @@ static void decision_put(struct recorder *r, const struct note *note)
 			      .tier = note->tier,
 			      .outcome = note->outcome,
 			      .ttl_s = note->ttl_s,
-			      .client_v6 = note->client_v6,
-			      .client_bits = note->client_bits,
 			      .n = note->n },
 	};
 	struct journal_decision *d = &record.decision;
@@ -431,7 +431,7 @@ static void decision_put(struct recorder *r, const struct note *note)
 		return;
 	}
 	d->host = (uint32_t)(host - r->snapshot->world->hosts);
-	memcpy(d->client, note->client, sizeof(d->client));
+	recorder_near(r, note, d);
 	for (unsigned int i = 0; i < note->n; i++) {
 		const struct gtm_candidate *given =
 			&of->candidate[note->family][note->pick[i]];

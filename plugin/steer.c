@@ -97,7 +97,7 @@ static uint64_t coarse_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* Notes an answer for the journal: with the client's network, not its host. */
+/* Notes an answer for the journal, which gets the client's network alone. */
 static void note_answer(const query_ctx_t *qctx, const struct gtm_host *host,
 			enum gtm_family family, bool extra,
 			const struct gtm_answer *answer)
@@ -115,14 +115,9 @@ static void note_answer(const query_ctx_t *qctx, const struct gtm_host *host,
 			     .n = answer->n };
 
 	client_of(qctx->client, has_subnet(qctx->client, host), &client);
-	uint8_t most = client.v6 ? GTM_PREFIX_V6 : GTM_PREFIX_V4;
 	note.client_v6 = client.v6;
-	note.client_bits = client.bits < most ? client.bits : most;
-	memcpy(note.client, client.address, note.client_bits / 8);
-	if (note.client_bits % 8 != 0)
-		note.client[note.client_bits / 8] =
-			(uint8_t)(client.address[note.client_bits / 8] &
-				  0xff00u >> note.client_bits % 8);
+	note.client_bits = client.bits;
+	memcpy(note.client, client.address, sizeof(note.client));
 	memcpy(note.pick, answer->pick, answer->n * sizeof(note.pick[0]));
 	notes_put(process_get()->notes, &note);
 }

@@ -73,16 +73,29 @@ static const char *address_text(const struct journal_address *a,
 	return out;
 }
 
-static void add_client(struct json_object *o, const struct journal_decision *d)
+static void add_net(struct json_object *o, const char *key,
+		    const struct journal_net *net)
 {
-	struct journal_address a = { .n = d->client_v6 ? 16 : 4 };
+	struct journal_address a = { .n = net->v6 ? 16 : 4 };
 	char address[INET6_ADDRSTRLEN];
 	char text[INET6_ADDRSTRLEN + 8];
 
-	memcpy(a.octets, d->client, d->client_v6 ? sizeof(d->client) : 4);
+	memcpy(a.octets, net->octets, net->v6 ? sizeof(net->octets) : 4);
 	(void)snprintf(text, sizeof(text), "%s/%u", address_text(&a, address),
-		       d->client_bits);
-	add_text(o, "client", text);
+		       net->bits);
+	add_text(o, key, text);
+}
+
+/* A latency, with its one place; "far" if it is out of reach. */
+static struct json_object *tenths_of(uint32_t tenths)
+{
+	double ms = (tenths - 1) / 10.0;
+	char text[32];
+
+	if (tenths == JOURNAL_NEAR_FAR)
+		return json_object_new_string("far");
+	(void)snprintf(text, sizeof(text), "%.1f", ms);
+	return json_object_new_double_s(ms, text);
 }
 
 static void decision(struct json_object *o, const struct gtm_history *h,
@@ -94,7 +107,10 @@ static void decision(struct json_object *o, const struct gtm_history *h,
 
 	add_name(o, "name", h, JOURNAL_HOSTS, d->host);
 	add_text(o, "type", d->v6 ? "AAAA" : "A");
-	add_client(o, d);
+	struct journal_net client = { .v6 = d->client_v6,
+				      .bits = d->client_bits };
+	memcpy(client.octets, d->client, sizeof(client.octets));
+	add_net(o, "client", &client);
 	add_name(o, "rule", h, JOURNAL_RULES, d->rule);
 	add_name(o, "tier", h, JOURNAL_TIERS, d->tier);
 	add_name(o, "outcome", h, JOURNAL_OUTCOMES, d->outcome);
@@ -175,6 +191,30 @@ static void measure(struct json_object *o, const struct gtm_history *h,
 	add_seconds(o, "age_s", m->age_ms);
 }
 
+/* How far a group is: null for what is not known any more. */
+static void near(struct json_object *o, const struct gtm_history *h,
+		 const struct journal_near *n)
+{
+	struct json_object *ms = json_object_new_object();
+	struct json_object *age = json_object_new_object();
+
+	add_net(o, "group", &n->net);
+	json_object_object_add(o, "anew", json_object_new_boolean(n->anew));
+	for (unsigned int i = 0; i < n->n; i++) {
+		const char *pop =
+			gtm_history_name(h, JOURNAL_POPS, n->cell[i].pop);
+		uint32_t tenths = n->cell[i].tenths;
+		json_object_object_add(ms, pop,
+				       tenths == 0 ? NULL : tenths_of(tenths));
+		if (tenths != 0)
+			json_object_object_add(
+				age, pop,
+				json_object_new_uint64(n->cell[i].age_s));
+	}
+	json_object_object_add(o, "latency_ms", ms);
+	json_object_object_add(o, "age_s", age);
+}
+
 static void epoch(struct json_object *o, const struct journal_epoch *e)
 {
 	char hash[17];
@@ -214,6 +254,8 @@ struct json_object *listing_record(const struct gtm_history *h,
 		drain(o, h, &r->drain);
 	else if (r->kind == JOURNAL_MEASURE)
 		measure(o, h, &r->measure);
+	else if (r->kind == JOURNAL_NEAR)
+		near(o, h, &r->near);
 	else if (r->kind == JOURNAL_WORD)
 		word(o, &r->word);
 	else if (r->kind == JOURNAL_DECISION)

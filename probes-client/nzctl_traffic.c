@@ -99,10 +99,11 @@ static void drop_if_empty(struct json_object *rows, const char *key)
 static void rows_show(FILE *out, struct json_object *rows, int indent)
 {
 	static const char *const optional[] = {
-		"age_s",   "metric", "for_s",	 "probe",	  "node",
-		"error",   "note",   "given",	 "share_pct",	  "latency_ms",
-		"latency", "load",   "loss_pct", "bandwidth_pct", "cost",
-		"last",	   "next_s"
+		"age_s",     "metric",	      "for_s",	 "probe",
+		"node",	     "error",	      "note",	 "given",
+		"share_pct", "latency_ms",    "latency", "load",
+		"loss_pct",  "bandwidth_pct", "cost",	 "last",
+		"next_s",    "latency_age_s"
 	};
 
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
@@ -493,8 +494,9 @@ static void show_why(FILE *out, struct json_object *explain)
 }
 
 /* What a cost is made of, and the cost. */
-static const char *const costs[] = { "latency_ms", "latency",	    "load",
-				     "loss_pct",   "bandwidth_pct", "cost" };
+static const char *const costs[] = { "latency_ms", "latency",  "latency_age_s",
+				     "load",	   "loss_pct", "bandwidth_pct",
+				     "cost" };
 
 static void show_candidates(FILE *out, struct json_object *explain)
 {

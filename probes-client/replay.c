@@ -119,8 +119,10 @@ static double latency_of(const struct replay *r, const struct spread *s,
 	double sum = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
-		double ms =
-			latencies_find(r->latencies, client, s->part[i].pop);
+		double ms = r->latencies == NULL
+				    ? s->part[i].ms
+				    : latencies_find(r->latencies, client,
+						     s->part[i].pop);
 		if (ms < 0)
 			return -1;
 		sum += ms * s->part[i].part;
@@ -130,8 +132,6 @@ static double latency_of(const struct replay *r, const struct spread *s,
 
 static void sum_latency(struct replay *r, const struct gtm_client *client)
 {
-	if (r->latencies == NULL)
-		return;
 	double before = latency_of(r, &r->before.spread, client);
 	double after = latency_of(r, &r->after.spread, client);
 	if (before < 0 || after < 0)
@@ -187,13 +187,15 @@ static int side_decide(struct replay *r, struct side *side,
 	if (rc != 0)
 		return rc;
 	q->clients = gtm_stage_world(side->stage)->clients;
-	*possible = spread_decide(&side->spread, gtm_stage_world(side->stage),
-				  host_of(side, r->history, d->host), q, d,
-				  &r->trace);
+	*possible =
+		spread_decide(&side->spread, host_of(side, r->history, d->host),
+			      q, d, &r->trace);
 	return 0;
 }
 
-static void question_of(const struct journal_record *record,
+/* Random bits are another decision's, of however many in a millisecond. */
+static void question_of(const struct replay *r,
+			const struct journal_record *record,
 			struct gtm_question *q)
 {
 	const struct journal_decision *d = &record->decision;
@@ -201,7 +203,8 @@ static void question_of(const struct journal_record *record,
 	*q = (struct gtm_question){
 		.family = d->v6 ? GTM_V6 : GTM_V4,
 		.client = { .v6 = d->client_v6, .bits = d->client_bits },
-		.random = record->time_ms * UINT64_C(0x9e3779b97f4a7c15),
+		.random = (record->time_ms + (r->n << 32)) *
+			  UINT64_C(0x9e3779b97f4a7c15),
 	};
 	memcpy(q->client.address, d->client,
 	       d->client_v6 ? sizeof(d->client) : 4);
@@ -219,12 +222,13 @@ static int decision(struct replay *r, const struct journal_record *record)
 
 	if (name == NULL || d->client_bits == 0)
 		return 0;
-	question_of(record, &q);
+	question_of(r, record, &q);
 	if (before != NULL &&
 	    before->hash == gtm_history_epoch(r->history)->hash) {
 		rc = side_decide(r, &r->before, record, &q, &explained);
 	} else {
-		spread_given(&r->before.spread, r->history, d);
+		spread_given(&r->before.spread, r->history, d, &q.client,
+			     r->after.config->latency_age_ms);
 		r->guessed++;
 	}
 	if (rc == 0)

@@ -180,14 +180,17 @@ static int read_all(struct then *t)
 		if (later && gtm_history_epoch(t->history)->number == 0)
 			return -ENODATA;
 		/* decisions come a little after what they were made before */
-		if (later && t->reply == NULL &&
-		    record.kind != JOURNAL_DECISION)
+		bool ahead = later && t->reply == NULL &&
+			     (record.kind == JOURNAL_DECISION ||
+			      record.kind == JOURNAL_NEAR);
+		if (later && t->reply == NULL && !ahead)
 			rc = decide(t);
 		if (rc < 0)
 			return rc;
 		if (record.time_ms > t->time_ms + ABOUT_MS && t->reply != NULL)
 			return 0;
-		rc = gtm_history_take(t->history, &record);
+		/* nor do they say what was known before */
+		rc = ahead ? 0 : gtm_history_take(t->history, &record);
 		if (rc != 0)
 			return rc;
 		note(t, &record);

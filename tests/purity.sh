@@ -18,7 +18,7 @@ pure='common/err common/dname common/units common/utf8 common/jsontext
 	gtm/groups_save gtm/groups_load gtm/wanted
 	gtm/persist gtm/decide gtm/decide_cost gtm/decide_draw gtm/decide_near
 	gtm/decide_trace gtm/decide_ttl
-	gtm/history gtm/history_stage
+	gtm/history gtm/history_stage gtm/history_near gtm/history_put
 	gtm/clients gtm/clients_build gtm/place gtm/geo_walk
 	cacheproxy/wire cacheproxy/zonemap cacheproxy/store cacheproxy/flight
 	cacheproxy/census cacheproxy/pack cacheproxy/snapshot cacheproxy/snapshot_load

@@ -12,10 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char text[] =
 	"{\"version\":1,\"services\":{\"web\":{\"probe\":\"tcp\",\"port\":80}},"
-	"\"pops\":{\"p\":{\"servers\":{\"a\":{\"addresses\":[\"192.0.2.1\"]}}}}"
-	","
-	"\"hostnames\":{\"www.test\":{\"service\":\"web\",\"servers\":[\"a\"]}}"
-	"}";
+	"\"limits\":{\"groups\":1000},"
+	"\"pops\":{\"p\":{\"servers\":{\"a\":{\"addresses\":[\"192.0.2.1\"]}}},"
+	"\"q\":{\"servers\":{\"b\":{\"addresses\":[\"192.0.2.2\"]}}}},"
+	"\"hostnames\":{\"www.test\":{\"service\":\"web\",\"servers\":[\"a\","
+	"\"b\"]}}}";
 
 /* Written and read again, a record is the same. */
 static void again(const struct journal_record *record)

@@ -357,11 +357,11 @@ static void test_load(void **state)
 	world = kit_world(kit, NULL);
 	feed("a", GTM_UP, 100, 300);
 	feed("b", GTM_UP, 110, 300);
-	feed("c", GTM_UP, 111, 300);
+	feed("c", GTM_UP, 161, 300); /* tests/scenarios/load.txt: less */
 	expect("ab", GTM_RULE_UP, CONFIG_PRIMARY);
 	traced();
 	assert_int_equal(trace.line[2].verdict, GTM_COSTLY);
-	assert_int_equal(trace.line[2].metric, 111);
+	assert_int_equal(trace.line[2].metric, 161);
 	assert_true(trace.line[2].share == 0.0);
 	assert_true(fabs(trace.line[0].share - 0.5) < 1e-9);
 	feed("a", GTM_UP, 0, 200);

@@ -111,6 +111,90 @@ static void test_decision(void **state)
 	assert_memory_equal(&read.decision, &r.decision, sizeof(r.decision));
 }
 
+/* A journal of before has no group behind a decision. */
+static void test_decision_of_before(void **state)
+{
+	struct journal_record r = { .kind = JOURNAL_DECISION,
+				    .time_ms = T,
+				    .decision = { .host = 3, .group = 26 } };
+
+	(void)state;
+	assert_int_equal(again(r).decision.group, 26);
+	begin(1024);
+	assert_true(journal_put(&pen, &r));
+	octets[JOURNAL_FRAME_HEAD + 1]--; /* its length */
+	pen.n--;
+	(void)end();
+	assert_int_equal(journal_next(&reader, &r), 1);
+	assert_int_equal(r.decision.host, 3);
+	assert_int_equal(r.decision.group, 0);
+	assert_int_equal(journal_next(&reader, &r), 0);
+}
+
+static void test_near(void **state)
+{
+	struct journal_record r = {
+		.kind = JOURNAL_NEAR,
+		.time_ms = 1, /* the longest: far from the frame's */
+		.near = { .net = { true,
+				   JOURNAL_NET_V6,
+				   { 0x20, 1, 0xd, 0xb8, 1, 2, 3 } },
+			  .anew = true,
+			  .n = JOURNAL_NEAR_MAX },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < JOURNAL_NEAR_MAX; i++) {
+		r.near.cell[i].pop = JOURNAL_NUMBER_MAX - 1 - i;
+		r.near.cell[i].tenths = JOURNAL_NEAR_FAR;
+		r.near.cell[i].age_s = UINT32_MAX;
+	}
+	struct journal_record read = again(r);
+	assert_memory_equal(&read.near, &r.near, sizeof(r.near));
+
+	r = (struct journal_record){
+		.kind = JOURNAL_NEAR,
+		.time_ms = T,
+		.near = { .net = { false, 20, { 10, 1, 0xff } }, .n = 1 },
+	};
+	r.near.cell[0].tenths = 124;
+	read = again(r);
+	assert_int_equal(read.near.net.octets[2], 0xf0); /* 20 bits */
+	assert_int_equal(read.near.cell[0].tenths, 124);
+	assert_false(read.near.anew);
+	r.near.net.bits = 0;
+	r.near.n = 0;
+	assert_int_equal(again(r).near.net.octets[0], 0);
+}
+
+/* Neither a network of more bits, nor more cells, is one. */
+static void test_near_of_nonsense(void **state)
+{
+	struct journal_record r = {
+		.kind = JOURNAL_NEAR,
+		.time_ms = T,
+		.near = { .net = { false, JOURNAL_NET_V4, { 10, 1, 1 } },
+			  .n = 1 },
+	};
+	const struct {
+		size_t at;
+		uint8_t octet;
+	} bad[] = { { 4, JOURNAL_NET_V4 + 1 }, /* bits */
+		    { 8, JOURNAL_NEAR_MAX + 1 },
+		    { 8, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		begin(1024);
+		assert_true(journal_put(&pen, &r));
+		octets[JOURNAL_FRAME_HEAD + bad[i].at] = bad[i].octet;
+		(void)end();
+		assert_int_equal(
+			journal_next(&reader, &(struct journal_record){ 0 }),
+			-EBADMSG);
+	}
+}
+
 static void test_texts(void **state)
 {
 	char longer[400];
@@ -221,6 +305,9 @@ int main(void)
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_value),
 		cmocka_unit_test(test_decision),
+		cmocka_unit_test(test_decision_of_before),
+		cmocka_unit_test(test_near),
+		cmocka_unit_test(test_near_of_nonsense),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_later_versions),

@@ -11,6 +11,15 @@
 #define WARM_LEAST  10u	  /* queries of such a second */
 #define RISE	    10.0f /* from nothing, a second counts for it at least */
 #define IDLE_MAX_S  86400u
+#define DAY_S	    86400u
+#define USUAL_S	    300.0f
+#define LATELY_S    8.0f
+#define RESTART_S   60u	 /* what was kept counts for so long */
+#define NEW_PART    8.0f /* names nobody knows get so much of the usual */
+#define ROOM_LEAST  1.0f /* or that a second */
+#define ROOM_S	    4.0f /* what is left over is kept so long */
+#define CALM_TIMES  2u	 /* so many times usual, and some, are calm */
+#define CALM_MORE   8u
 #define SPREAD	    2u /* so many times the normal sources are all over */
 
 #define LOAD(a)	    atomic_load_explicit(&(a), memory_order_relaxed)
@@ -130,15 +139,58 @@ uint32_t admit_normal(const struct admit_zone *z,
 	return normal < 4e9f ? (uint32_t)normal : UINT32_MAX;
 }
 
+/* An hour's value is a day old at least, but in the zone's first day. */
+static bool has_days(const struct admit_zone *z)
+{
+	return LOAD(z->learned_s) >= DAY_S;
+}
+
 static void hour_end(struct admit_zone *z, enum admit_rate rate, uint32_t at)
 {
 	float mean = LOAD(z->hour_mean[rate]);
 	uint8_t old = LOAD(z->hour[rate][at % ADMIT_HOURS]);
 
-	if (old != 0) /* a quarter each day */
+	if (old != 0 || has_days(z)) /* a quarter each day */
 		mean = (3 * admit_decode(old) + mean) / 4;
 	STORE(z->hour[rate][at % ADMIT_HOURS], admit_code(mean));
 	STORE(z->hour_mean[rate], 0);
+}
+
+/*
+ * What a second is held against: nothing that was learned today, or who raises
+ * his rate step by step would be normal by night.
+ */
+static float known_rate(const struct admit_zone *z,
+			const struct config_admission *c, enum admit_rate rate,
+			uint32_t hours)
+{
+	float known = least(c, rate) > RISE ? least(c, rate) : RISE;
+	float slow = LOAD(z->slow[rate]);
+
+	if (!has_days(z))
+		return slow > known ? slow : known;
+	for (uint32_t i = 0; i < 2; i++) {
+		float hour = admit_decode(
+			LOAD(z->hour[rate][(hours + i) % ADMIT_HOURS]));
+		if (hour > known)
+			known = hour;
+	}
+	return known;
+}
+
+/* Misses of a second that was like others. */
+static void learn_usual(struct admit_zone *z, float missed, uint32_t idle_s)
+{
+	uint32_t seen_s = LOAD(z->usual_s);
+
+	if (LOAD(z->since_s) != 0 || LOAD(z->amnesty_until_s) != 0 ||
+	    LOAD(z->grace_until_s) != 0)
+		return;
+	STORE(z->usual,
+	      smooth(LOAD(z->usual), missed, seen_s, USUAL_S, idle_s));
+	STORE(z->lately,
+	      smooth(LOAD(z->lately), missed, seen_s, LATELY_S, idle_s));
+	STORE(z->usual_s, seen_s + 1 + idle_s);
 }
 
 /* Learns from a second in which 'x' came, and 'idle_s' after it. */
@@ -159,10 +211,8 @@ static void learn(struct admit_zone *z, const struct config_admission *c,
 	}
 	for (unsigned int r = 0; r < ADMIT_RATES; r++) {
 		float slow = LOAD(z->slow[r]);
-		float known = least(c, r) > RISE ? least(c, r) : RISE;
-		if (slow > known)
-			known = slow;
-		float most = known * (siege ? UNDER_SIEGE : LEAP);
+		float most = known_rate(z, c, r, hours) *
+			     (siege ? UNDER_SIEGE : LEAP);
 		float take = x[r];
 		if (LOAD(z->grace_until_s) == 0 && take > most)
 			take = most;
@@ -173,6 +223,7 @@ static void learn(struct admit_zone *z, const struct config_admission *c,
 		float of = (float)n + 1 + (float)idle_s;
 		STORE(z->hour_mean[r], (mean * (float)n + take) / of);
 	}
+	learn_usual(z, x[ADMIT_MISSES], idle_s);
 	STORE(z->hour_n, n + 1 + idle_s);
 	STORE(z->learned_s, seen_s + 1 + idle_s);
 }
@@ -183,8 +234,15 @@ static void learn(struct admit_zone *z, const struct config_admission *c,
 void admit_forgive(struct admit_zone *z, uint32_t fills, uint32_t now_s)
 {
 	uint32_t end = LOAD(z->fills) + fills;
+	uint32_t old = LOAD(z->fills_end);
 
-	STORE(z->fills_end, fills == 0 ? 0 : end != 0 ? end : 1);
+	/* what is forgiven stays so */
+	if (fills != 0 && admit_forgiven(z, now_s) &&
+	    (old == 0 || (int32_t)(old - end) > 0))
+		end = old;
+	else
+		end = fills == 0 ? 0 : end != 0 ? end : 1;
+	STORE(z->fills_end, end);
 	STORE(z->warm, 0);
 	STORE(z->amnesty_until_s, now_s + ADMIT_AMNESTY_S);
 }
@@ -349,6 +407,16 @@ static void give(struct admit_zone *z)
 	atomic_store_explicit(&z->busy, 0, memory_order_release);
 }
 
+static uint32_t exchange(_Atomic uint32_t *counter)
+{
+	return atomic_exchange_explicit(counter, 0, memory_order_relaxed);
+}
+
+static uint32_t floor_of(float f)
+{
+	return f > 0 ? f < 1e9f ? (uint32_t)f : 1000000000u : 0;
+}
+
 /* A counter's growth in the window; the next window begins. */
 static uint32_t grown(_Atomic uint32_t *counter, _Atomic uint32_t *from)
 {
@@ -357,6 +425,86 @@ static uint32_t grown(_Atomic uint32_t *counter, _Atomic uint32_t *from)
 		atomic_exchange_explicit(from, now, memory_order_relaxed);
 
 	return now - before;
+}
+
+static float usual_rate(const struct admit_zone *z)
+{
+	float usual = LOAD(z->usual);
+	float lately = LOAD(z->lately);
+
+	return usual > lately ? usual : lately;
+}
+
+/* Of two that come at the same time, one more than there is room for may go. */
+static bool take_room(_Atomic uint32_t *taken, uint32_t room)
+{
+	if (LOAD(*taken) >= room)
+		return false;
+	atomic_fetch_add_explicit(taken, 1, memory_order_relaxed);
+	return true;
+}
+
+bool admit_try(struct admit_zone *z, enum admit_who who, bool calm)
+{
+	uint32_t room = LOAD(z->room_good);
+	uint32_t most = CALM_TIMES * floor_of(usual_rate(z)) + CALM_MORE;
+
+	if (who == ADMIT_RARE)
+		room -= room / 4;
+	atomic_fetch_add_explicit(&z->wanted, 1, memory_order_relaxed);
+	if ((who == ADMIT_ANYBODY || !take_room(&z->tried_good, room)) &&
+	    (!calm || LOAD(z->wanted_last) > most ||
+	     LOAD(z->went) >= LOAD(z->room_all)))
+		return false;
+	atomic_fetch_add_explicit(&z->tried_now, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&z->tried, 1, memory_order_relaxed);
+	return true;
+}
+
+/* What is left after 'taken'; no more than ROOM_S brings. */
+static float leave(float spare, float a_second, uint32_t elapsed_s,
+		   uint32_t taken)
+{
+	float most = ROOM_S * a_second;
+
+	if (elapsed_s > ROOM_S)
+		elapsed_s = (uint32_t)ROOM_S;
+	spare += a_second * (float)elapsed_s - (float)taken;
+	if (spare > most)
+		return most;
+	return spare > -most ? spare : -most;
+}
+
+/* How many may be let through in the next second. */
+static void make_room(struct admit_zone *z, uint32_t hours, uint32_t elapsed_s)
+{
+	uint32_t went = exchange(&z->went);
+	uint32_t good = exchange(&z->tried_good);
+	uint32_t wanted = exchange(&z->wanted);
+	float base = usual_rate(z);
+	float known = LOAD(z->slow[ADMIT_MISSES]);
+
+	for (uint32_t i = 0; i < 2; i++) {
+		float hour = admit_decode(
+			LOAD(z->hour[ADMIT_MISSES][(hours + i) % ADMIT_HOURS]));
+		if (hour > known)
+			known = hour;
+	}
+	if (LOAD(z->since_s) == 0) { /* nothing is counted against it */
+		STORE(z->spare_good, 0);
+		STORE(z->spare_all, 0);
+		good = went = 0;
+	}
+	STORE(z->wanted_last, elapsed_s == 1 ? wanted : 0);
+	if (base > known)
+		base = known;
+	float part =
+		base / NEW_PART > ROOM_LEAST ? base / NEW_PART : ROOM_LEAST;
+	STORE(z->spare_good, leave(LOAD(z->spare_good), part, elapsed_s, good));
+	STORE(z->spare_all,
+	      leave(LOAD(z->spare_all), base + part, elapsed_s, went));
+	STORE(z->room_good, floor_of(LOAD(z->spare_good)));
+	STORE(z->room_all, floor_of(LOAD(z->spare_all)));
 }
 
 static void window_end(struct admit_zone *z, const struct config_admission *c,
@@ -368,11 +516,13 @@ static void window_end(struct admit_zone *z, const struct config_admission *c,
 			  .missed = grown(&z->missed, &z->missed_from),
 			  .sources = now->sources };
 	uint32_t nx = grown(&z->nx, &z->nx_from);
+	uint32_t not_ours =
+		exchange(&z->turned_missed) + exchange(&z->tried_now);
 	uint32_t let = queries > turned ? queries - turned : 0;
 	const float x[ADMIT_RATES] = {
 		[ADMIT_QUERIES] = (float)let,
 		[ADMIT_MISSES] =
-			(float)(v.missed > turned ? v.missed - turned : 0),
+			(float)(v.missed > not_ours ? v.missed - not_ours : 0),
 		[ADMIT_NXDOMAIN] = (float)nx,
 		[ADMIT_PREFIXES] = (float)now->sources,
 	};
@@ -389,6 +539,7 @@ static void window_end(struct admit_zone *z, const struct config_admission *c,
 	end_calm(z, c, &v, &l, elapsed_s);
 	learn(z, c, x, idle_s, now->hours);
 	amnesty_look(z, x, now->now_s);
+	make_room(z, now->hours, elapsed_s);
 }
 
 /* Up to where the new window is nobody's concern. */
@@ -511,6 +662,10 @@ void admit_learned_put(struct admit_zone *z, const struct admit_learned *from)
 		for (unsigned int h = 0; h < ADMIT_HOURS; h++)
 			STORE(z->hour[r][h], from->hour[r][h]);
 	}
+	STORE(z->usual, LOAD(z->slow[ADMIT_MISSES]));
+	STORE(z->lately, LOAD(z->slow[ADMIT_MISSES]));
+	STORE(z->usual_s,
+	      from->learned_s < RESTART_S ? from->learned_s : RESTART_S);
 	STORE(z->learned_s, from->learned_s);
 	if (from->learned_s >= ADMIT_AMNESTY_S)
 		STORE(z->grace_until_s, 0); /* no new zone */

@@ -57,11 +57,23 @@ struct admit_zone {
 	_Atomic uint32_t missed, missed_from, missed_at;
 	_Atomic uint32_t nx, nx_from;
 	_Atomic uint32_t turned, turned_from; /* away: refused */
+	_Atomic uint32_t turned_missed;	      /* in this second: misses of it */
 	_Atomic uint64_t refused[ADMIT_REASONS];
 	_Atomic uint64_t would[ADMIT_REASONS]; /* in observe */
 	_Atomic uint64_t passed; /* misses let through: the name exists */
+	_Atomic uint64_t tried;	 /* the same though nobody knew that it does */
 	_Atomic uint64_t spared; /* known sources let through */
+	/* questions that went in this second */
+	_Atomic uint32_t went;
+	/* names nobody knew, in it: asked for, let through, and for the good */
+	_Atomic uint32_t wanted, wanted_last, tried_now, tried_good;
+	/* what there is for these: for known sources; for all, in all */
+	_Atomic uint32_t room_good, room_all;
 	/* learned; by who is 'busy' */
+	_Atomic float usual;  /* misses a second, of no attack or amnesty */
+	_Atomic float lately; /* the same, over less time */
+	_Atomic uint32_t usual_s;
+	_Atomic float spare_good, spare_all; /* what rooms are made of */
 	_Atomic uint32_t busy;
 	_Atomic uint32_t learned_s; /* seconds that were */
 	_Atomic float minute[ADMIT_RATES], slow[ADMIT_RATES];
@@ -126,6 +138,39 @@ static inline bool admit_missed(struct admit_zone *z)
 	       atomic_load_explicit(&z->missed_at, memory_order_relaxed);
 }
 
+/* It is refused. */
+static inline void admit_turned(struct admit_zone *z, enum admit_reason why)
+{
+	bool missed =
+		why == ADMIT_NAME || why == ADMIT_SUFFIX || why == ADMIT_BUSY;
+
+	atomic_fetch_add_explicit(&z->turned, 1, memory_order_relaxed);
+	if (missed)
+		atomic_fetch_add_explicit(&z->turned_missed, 1,
+					  memory_order_relaxed);
+}
+
+/* For a miss, origins are asked, as nobody has yet. */
+static inline void admit_went(struct admit_zone *z)
+{
+	atomic_fetch_add_explicit(&z->went, 1, memory_order_relaxed);
+}
+
+/* Who asks for a name that nobody knows to exist. */
+enum admit_who {
+	ADMIT_ANYBODY,
+	ADMIT_RARE, /* who has not done so lately */
+	ADMIT_GOOD, /* who is known to be good */
+};
+
+/*
+ * While misses are filtered: may they be asked for such a name?  A little of
+ * what is usual is left to those who are good, or most of that to those who do
+ * so rarely; and, while no more of these names are wanted than is usual, the
+ * rest of it to all ('calm': it may be taken).
+ */
+bool admit_try(struct admit_zone *z, enum admit_who who, bool calm);
+
 static inline bool admit_active(const struct admit_zone *z,
 				enum config_filter filter)
 {
@@ -181,5 +226,5 @@ struct admit_learned {
 	uint8_t hour[ADMIT_RATES][ADMIT_HOURS];
 };
 void admit_learned_get(const struct admit_zone *z, struct admit_learned *to);
-/* To a new zone, with how long it was not looked after. */
+/* To a new zone. */
 void admit_learned_put(struct admit_zone *z, const struct admit_learned *from);

@@ -12,9 +12,10 @@
 #define DAY_BITS   8u
 #define SCORE_BITS 4u
 #define MARK_SHIFT (DAY_BITS + SCORE_BITS) /* the fingerprint above */
-#define PROVEN	   15u /* score of one that has proven itself */
+#define MOST	   15u
+#define PROVEN	   10u /* score of one that has proven itself today */
 #define GOOD	   4u  /* from here on it is known */
-#define SHOWN	   10u /* the most that questions alone bring */
+#define SHOWN	   9u  /* the most that questions alone bring */
 #define FADE_DAYS  2u  /* without a question: a point less */
 #define TRIES	   4u  /* when another thread takes the same word */
 
@@ -153,13 +154,14 @@ static _Atomic uint32_t *victim(const struct spot *s, uint32_t day,
 	return least[best];
 }
 
+/* Takes a place of one that is worth no more than 'most'. */
 static bool place(struct admit_known *known, const struct spot *s,
-		  uint32_t score, uint32_t day)
+		  uint32_t score, uint32_t most, uint32_t day)
 {
 	for (unsigned int i = 0; i < TRIES; i++) {
 		uint32_t word;
 		_Atomic uint32_t *at = victim(s, day, &word);
-		if (worth(word, day) > 0 && score < PROVEN)
+		if (worth(word, day) > most)
 			return false;
 		bool was_free = score_of(word) == 0;
 		if (!atomic_compare_exchange_strong_explicit(
@@ -183,16 +185,22 @@ static void change(_Atomic uint32_t *at, uint32_t word, uint32_t to)
 			memory_order_relaxed);
 }
 
-void admit_known_prove(struct admit_known *known, uint64_t prefix, uint32_t day)
+bool admit_known_prove(struct admit_known *known, uint64_t prefix, uint32_t day,
+		       bool push)
 {
 	struct spot s = find_spot(known, prefix);
 	uint32_t word = 0;
 	_Atomic uint32_t *at = find(&s, &word);
 
-	if (at != NULL)
-		change(at, word, word_make(s.mark, PROVEN, day));
-	else
-		(void)place(known, &s, PROVEN, day);
+	if (at == NULL)
+		return place(known, &s, PROVEN, push ? PROVEN : GOOD - 1, day);
+	uint32_t score = worth(word, day);
+	if (score < PROVEN)
+		score = PROVEN;
+	else if (idle_of(word, day) != 0 && score < MOST)
+		score++;
+	change(at, word, word_make(s.mark, score, day));
+	return true;
 }
 
 bool admit_known_seen(struct admit_known *known, uint64_t prefix, uint32_t day,
@@ -203,12 +211,12 @@ bool admit_known_seen(struct admit_known *known, uint64_t prefix, uint32_t day,
 	_Atomic uint32_t *at = find(&s, &word);
 
 	if (at == NULL)
-		return add && place(known, &s, 1, day);
+		return add && place(known, &s, 1, 0, day);
 	uint32_t idle = idle_of(word, day);
 	if (idle == 0)
 		return true;
 	uint32_t score = worth(word, day);
-	if (score < SHOWN) /* what was proven does not fade any slower */
+	if (score < SHOWN || (score >= PROVEN && score < MOST))
 		score++;
 	change(at, word, word_make(s.mark, score, day));
 	return true;

@@ -35,9 +35,15 @@ uint64_t admit_prefix(const uint8_t *address, bool v6);
 bool admit_known_is(const struct admit_known *known, uint64_t prefix,
 		    uint32_t day);
 
-/* It has proven that it is no forgery. */
-void admit_known_prove(struct admit_known *known, uint64_t prefix,
-		       uint32_t day);
+/*
+ * It has proven that it is no forgery.  A proof is cheap for who has many
+ * prefixes (of IPv6: a network of /32 has as many as the table has places), so
+ * those that come day after day are worth more, and nobody's first proof
+ * pushes one of them out; with 'push', one that is worth no more than it is.
+ * False: it has no place.
+ */
+bool admit_known_prove(struct admit_known *known, uint64_t prefix, uint32_t day,
+		       bool push);
 
 /*
  * It asked within normal.  False: it has no place; with 'add', it found none,

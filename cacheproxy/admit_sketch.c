@@ -85,9 +85,28 @@ uint32_t admit_repeats_count(struct admit_repeats *repeats, uint64_t key,
 	return 1;
 }
 
+bool admit_repeats_rare(struct admit_repeats *repeats, uint64_t key,
+			uint32_t now_s)
+{
+	_Atomic uint64_t *set = repeats->word[key % REPEAT_SETS];
+	uint64_t mark = key >> 32;
+	uint64_t word = 0;
+
+	(void)repeat_find(set, mark, now_s, &word);
+	bool rare = word >> 32 != mark ||
+		    ((now_s - (uint32_t)(word >> 24)) & 0xff) > 1;
+	(void)admit_repeats_count(repeats, key, now_s);
+	return rare;
+}
+
 /* -- seen -------------------------------------------------------------------
- * A word: 24 bits of the key, never 0, and 8 of the time.
+ * A word: 23 bits of the key, never 0, whether it was added more than once,
+ * and 8 bits of the time.
  */
+
+#define AGAIN	   (1u << AGE_BITS)
+#define MARK_SHIFT (AGE_BITS + 1)
+#define ONCE	   128u /* so much older is a name that was added but once */
 
 struct admit_seen {
 	uint64_t sets; /* a power of two */
@@ -116,9 +135,17 @@ void admit_seen_free(struct admit_seen *seen)
 
 static uint32_t seen_mark(uint64_t key)
 {
-	uint32_t mark = (uint32_t)(key >> 40);
+	uint32_t mark = (uint32_t)(key >> 41);
 
 	return mark != 0 ? mark : 1;
+}
+
+/* How old it is: who makes up names for a wildcard adds each of them once. */
+static uint32_t seen_age(uint32_t word, uint32_t now)
+{
+	uint32_t age = (now - word) & ((1u << AGE_BITS) - 1);
+
+	return (word & AGAIN) != 0 ? age : age + ONCE;
 }
 
 void admit_seen_add(struct admit_seen *seen, uint64_t key, uint32_t now_s)
@@ -128,21 +155,23 @@ void admit_seen_add(struct admit_seen *seen, uint64_t key, uint32_t now_s)
 	uint32_t now = now_s >> AGE_SHIFT & ((1u << AGE_BITS) - 1);
 	uint32_t mark = seen_mark(key);
 	_Atomic uint32_t *oldest = &set[0];
+	uint32_t again = 0;
 	uint32_t age = 0;
 
 	for (unsigned int i = 0; i < SEEN_WAYS; i++) {
 		uint32_t word = LOAD(set[i]);
-		if (word >> AGE_BITS == mark || word == 0) {
+		if (word >> MARK_SHIFT == mark || word == 0) {
 			oldest = &set[i];
+			again = word != 0 ? AGAIN : 0;
 			break;
 		}
-		uint32_t its = (now - word) & ((1u << AGE_BITS) - 1);
+		uint32_t its = seen_age(word, now);
 		if (its < age)
 			continue;
 		age = its;
 		oldest = &set[i];
 	}
-	atomic_store_explicit(oldest, mark << AGE_BITS | now,
+	atomic_store_explicit(oldest, mark << MARK_SHIFT | again | now,
 			      memory_order_relaxed);
 }
 
@@ -153,7 +182,7 @@ bool admit_seen_has(const struct admit_seen *seen, uint64_t key)
 	uint32_t mark = seen_mark(key);
 
 	for (unsigned int i = 0; i < SEEN_WAYS; i++)
-		if (LOAD(set[i]) >> AGE_BITS == mark)
+		if (LOAD(set[i]) >> MARK_SHIFT == mark)
 			return true;
 	return false;
 }

@@ -24,13 +24,23 @@ void admit_repeats_free(struct admit_repeats *repeats);
 uint32_t admit_repeats_count(struct admit_repeats *repeats, uint64_t key,
 			     uint32_t now_s);
 
+/*
+ * Counts it as well, for keys of another kind: true if 'key' came neither in
+ * this second nor in the one before.
+ */
+bool admit_repeats_rare(struct admit_repeats *repeats, uint64_t key,
+			uint32_t now_s);
+
 /* -- seen: names that exist, as fingerprints */
 struct admit_seen;
 
 /* Room for 'names' (rounded up to a power of two).  0 or -ENOMEM. */
 int admit_seen_new(uint32_t names, struct admit_seen **seenp);
 void admit_seen_free(struct admit_seen *seen);
-/* One thread adds.  The one added longest ago makes room. */
+/*
+ * One thread adds.  The one added longest ago makes room, those that were
+ * added but once before the others.
+ */
 void admit_seen_add(struct admit_seen *seen, uint64_t key, uint32_t now_s);
 bool admit_seen_has(const struct admit_seen *seen, uint64_t key);
 

@@ -210,6 +210,20 @@ static void begin(struct admit_suffixes *suffixes, struct suffix *s,
 	atomic_fetch_add_explicit(&suffixes->n_active, 1, memory_order_relaxed);
 }
 
+/* The zone has so many under attack: what is above explains the rest. */
+static bool has_many(const struct admit_suffixes *suffixes, uint64_t zone)
+{
+	unsigned int n = 0;
+
+	if (LOAD(suffixes->n_active) < ADMIT_SUFFIX_ZONE)
+		return false;
+	for (size_t i = 0; i < ADMIT_SUFFIXES; i++) {
+		const struct suffix *s = &suffixes->at[i / WAYS][i % WAYS];
+		n += LOAD(s->since_s) != 0 && s->zone == zone;
+	}
+	return n >= ADMIT_SUFFIX_ZONE;
+}
+
 bool admit_suffixes_feed(struct admit_suffixes *suffixes,
 			 const struct admit_name *name, bool exists,
 			 uint32_t least, uint32_t now_s)
@@ -237,6 +251,8 @@ bool admit_suffixes_feed(struct admit_suffixes *suffixes,
 		uint32_t n = sketch_count(s);
 		if (n >= least && s->nx >= least && s->nx / 9 >= s->others &&
 		    LOAD(s->since_s) == 0) {
+			if (i > 1 && has_many(suffixes, name->zone))
+				continue;
 			begin(suffixes, s, least, now_s);
 			return true;
 		}

@@ -8,7 +8,8 @@
  *
  * A suffix is the zone's own name or one with one or two labels more.  The
  * deepest that has enough names by itself takes them all, so that those above
- * it stay free.
+ * it stay free; when a zone has ADMIT_SUFFIX_ZONE of them under attack, the one
+ * above does, or one zone's attack would leave no place for others.
  *
  * One thread, the engine, feeds and ticks; any thread finds.  Pure but for
  * malloc: time is an argument.
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #define ADMIT_SUFFIXES	   256u
+#define ADMIT_SUFFIX_ZONE  16u	/* below one apex */
 #define ADMIT_LEVELS	   3u	/* labels below the apex: 0, 1, 2 */
 #define ADMIT_SUFFIX_LEAST 100u /* different names a second: never fewer */
 

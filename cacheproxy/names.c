@@ -481,6 +481,25 @@ enum names_word names_find(const struct names *names, const uint8_t *name,
 	return NAMES_MAY;
 }
 
+bool names_has(const struct names *names, const uint8_t *name, size_t n)
+{
+	uint8_t at[LABELS_MAX];
+	uint64_t hash = names->seed;
+
+	if (n <= names->apex.n)
+		return n == names->apex.n;
+	bool cut = names->apex_cuts != 0;
+	size_t labels = labels_of(&names->apex, name, n, at);
+	for (size_t i = 0; i < labels; i++) {
+		hash = below(hash, name + at[i]);
+		uint16_t info = info_for(names, hash);
+		if (cut || info == 0)
+			return false;
+		cut = info >> CUTS_SHIFT != 0;
+	}
+	return true;
+}
+
 const struct names_soa *names_soa(const struct names *names)
 {
 	return &names->soa;

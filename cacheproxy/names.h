@@ -86,6 +86,12 @@ enum names_word {
 enum names_word names_find(const struct names *names, const uint8_t *name,
 			   size_t n, size_t *above);
 
+/*
+ * True if 'name' (as above) is in the set itself: neither by a wildcard's grace
+ * nor below a cut.
+ */
+bool names_has(const struct names *names, const uint8_t *name, size_t n);
+
 /* The SOA of the version that the set is of. */
 const struct names_soa *names_soa(const struct names *names);
 

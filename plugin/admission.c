@@ -12,6 +12,7 @@
 #include <isc/sockaddr.h>
 #include <ns/client.h>
 
+#include "cacheproxy/names.h"
 #include "plugin/admission_int.h"
 #include "plugin/engine.h"
 #include "plugin/log.h"
@@ -22,6 +23,7 @@
 #define REPEAT_SLIP   8u   /* but to one in so many */
 #define REPEAT_LEFT_S 1u   /* what is left of the answer's time */
 #define NEWCOMERS_MAX 100u /* prefixes a second that may become known */
+#define PUSHERS_MAX   100u /* the same that push others out */
 #define SEEN_ONE_OF   4u   /* queries within normal that speak for a prefix */
 
 #define LOAD(a) atomic_load_explicit(&(a), memory_order_relaxed)
@@ -115,7 +117,7 @@ static enum admit_reason refuse(struct admit_zone *z, const query_ctx_t *qctx,
 
 	bump(observed ? &z->would[why] : &z->refused[why]);
 	if (!observed)
-		atomic_fetch_add_explicit(&z->turned, 1, memory_order_relaxed);
+		admit_turned(z, why);
 	log_refusal(qctx, zone, why, observed);
 	return observed ? ADMIT_OK : why;
 }
@@ -134,27 +136,37 @@ static uint64_t prefix_of(const ns_client_t *client)
 }
 
 /* Few prefixes a second may become known without a proof: forgers come, too. */
-static bool newcomer(struct admit *admit, uint32_t now_s)
+static bool one_more(_Atomic uint64_t *counter, uint32_t most, uint32_t now_s)
 {
-	uint64_t was = LOAD(admit->newcomers);
+	uint64_t was = LOAD(*counter);
 	uint64_t to = was >> 32 == now_s ? was + 1 : (uint64_t)now_s << 32 | 1;
 
-	return (to & UINT32_MAX) <= NEWCOMERS_MAX &&
-	       atomic_compare_exchange_strong_explicit(&admit->newcomers, &was,
-						       to, memory_order_relaxed,
+	return (to & UINT32_MAX) <= most &&
+	       atomic_compare_exchange_strong_explicit(counter, &was, to,
+						       memory_order_relaxed,
 						       memory_order_relaxed);
+}
+
+static void learn_proof(struct admit *admit, struct admit_known *known,
+			uint64_t prefix, uint32_t now_s)
+{
+	uint32_t day = LOAD(admit->day);
+
+	if (!admit_known_prove(known, prefix, day, false) &&
+	    one_more(&admit->pushers, PUSHERS_MAX, now_s))
+		(void)admit_known_prove(known, prefix, day, true);
 }
 
 static void learn_source(struct admit *admit, struct admit_known *known,
 			 const struct admission *a, uint32_t n, uint32_t now_s)
 {
-	uint32_t day = LOAD(admit->hours) / 24;
+	uint32_t day = LOAD(admit->day);
 
 	if (a->tcp || a->cookie)
-		admit_known_prove(known, a->prefix, day);
+		learn_proof(admit, known, a->prefix, now_s);
 	else if (a->active == 0 && n % SEEN_ONE_OF == 0 &&
 		 !admit_known_seen(known, a->prefix, day, false) &&
-		 newcomer(admit, now_s))
+		 one_more(&admit->newcomers, NEWCOMERS_MAX, now_s))
 		(void)admit_known_seen(known, a->prefix, day, true);
 }
 
@@ -165,7 +177,7 @@ static bool is_good(const struct admit *admit, const struct admission *a)
 
 	return a->tcp || a->cookie ||
 	       (known != NULL &&
-		admit_known_is(known, a->prefix, LOAD(admit->hours) / 24));
+		admit_known_is(known, a->prefix, LOAD(admit->day)));
 }
 
 enum admit_reason admission_query(struct admission *a, const query_ctx_t *qctx,
@@ -210,24 +222,20 @@ enum admit_reason admission_query(struct admission *a, const query_ctx_t *qctx,
 
 /* -- hits ------------------------------------------------------------------ */
 
-enum admit_reason admission_hit(const struct admission *a,
-				const query_ctx_t *qctx,
-				const struct zone *zone,
-				const struct store_entry *e)
+/* Once more: 'name' is a hash of what is asked for. */
+static enum admit_reason again(const struct admission *a,
+			       const query_ctx_t *qctx, const struct zone *zone,
+			       uint64_t name)
 {
 	struct process *p = process_get();
 	struct admit *admit = p->admit;
 	uint32_t now_s = process_now_s(p);
-
-	if ((a->active >> CONFIG_FILTER_REPEATS & 1) == 0 || a->tcp ||
-	    e->ttl_s <= store_age_s(e, now_s) + REPEAT_LEFT_S)
-		return ADMIT_OK;
 	uint32_t normal = admit_normal(a->zone, &zone->config->admission,
 				       ADMIT_QUERIES, LOAD(admit->hours));
 	uint32_t most = normal / REPEAT_PART > REPEAT_LEAST
 				? normal / REPEAT_PART
 				: REPEAT_LEAST;
-	uint64_t key = admission_mix(a->prefix ^ admit->seed) ^ e->hash;
+	uint64_t key = admission_mix(a->prefix ^ admit->seed) ^ name;
 	uint32_t n =
 		admit_repeats_count(admit->repeats, admission_mix(key), now_s);
 	if (n <= most || (a->cookie && n / REPEAT_DROP <= most))
@@ -235,6 +243,37 @@ enum admit_reason admission_hit(const struct admission *a,
 	bool drop = n / REPEAT_DROP > most && n % REPEAT_SLIP != 0;
 	return refuse(a->zone, qctx, zone, CONFIG_FILTER_REPEATS,
 		      drop ? ADMIT_REPEAT_DROP : ADMIT_REPEAT);
+}
+
+static bool looks_at_repeats(const struct admission *a)
+{
+	return (a->active >> CONFIG_FILTER_REPEATS & 1) != 0 && !a->tcp;
+}
+
+enum admit_reason admission_hit(const struct admission *a,
+				const query_ctx_t *qctx,
+				const struct zone *zone,
+				const struct store_entry *e)
+{
+	uint32_t now_s = process_now_s(process_get());
+
+	if (!looks_at_repeats(a) ||
+	    e->ttl_s <= store_age_s(e, now_s) + REPEAT_LEFT_S)
+		return ADMIT_OK;
+	return again(a, qctx, zone, e->hash);
+}
+
+enum admit_reason admission_made(const struct admission *a,
+				 const query_ctx_t *qctx,
+				 const struct zone *zone)
+{
+	const dns_name_t *qname = qctx->client->query.qname;
+
+	if (!looks_at_repeats(a))
+		return ADMIT_OK;
+	return again(a, qctx, zone,
+		     dns_name_fullhash(qname, false) ^ admission_id(zone) ^
+			     (uint64_t)qctx->qtype << 32);
 }
 
 /* -- misses ---------------------------------------------------------------- */
@@ -274,7 +313,10 @@ uint64_t admission_name_hash(const struct admit *admit, const struct zone *zone,
 	       admission_mix(type);
 }
 
-/* The set of the zone's names is there, and has not denied it. */
+/*
+ * The set of the zone's names has it.  What a wildcard stands in for is made up
+ * as easily as what does not exist, and so is what lies below a cut.
+ */
 static bool in_names(const struct zone *zone, const struct store_key *key,
 		     uint32_t now_s)
 {
@@ -283,7 +325,8 @@ static bool in_names(const struct zone *zone, const struct store_key *key,
 		atomic_load_explicit(&state->names, memory_order_acquire);
 
 	return names != NULL && is_common(key->qtype) &&
-	       (int32_t)(LOAD(state->names_until_s) - now_s) > 0;
+	       (int32_t)(LOAD(state->names_until_s) - now_s) > 0 &&
+	       names_has(names, key->name, key->n);
 }
 
 bool admission_exists(const struct admit *admit, const struct zone *zone,
@@ -309,12 +352,34 @@ static bool below_suffix(struct admit *admit, const struct zone *zone,
 	return admit_suffixes_hit(admit->suffixes, &name);
 }
 
+void admission_went(const struct zone *zone)
+{
+	struct admit_zone *z = admission_of(zone);
+
+	if (z != NULL)
+		admit_went(z);
+}
+
 /* Little room is left for those who wait: known sources come first. */
 static bool is_busy(const struct process *p)
 {
 	return isc_quota_getused(&((struct process *)(uintptr_t)p)->waiters) /
 		       3 >
 	       isc_quota_getmax(&((struct process *)(uintptr_t)p)->waiters) / 4;
+}
+
+static enum admit_who who_asks(struct admit *admit, const struct admission *a,
+			       const struct zone *zone)
+{
+	uint64_t key = admission_mix(a->prefix ^ admit->seed) + 1;
+
+	if (is_good(admit, a))
+		return ADMIT_GOOD;
+	key = admission_mix(key ^ admission_id(zone));
+	return admit_repeats_rare(admit->repeats, key,
+				  process_now_s(process_get()))
+		       ? ADMIT_RARE
+		       : ADMIT_ANYBODY;
 }
 
 /* The filters that work are asked, about a name that may not exist. */
@@ -326,13 +391,19 @@ static enum admit_reason ask_filters(const struct admission *a,
 {
 	struct process *p = process_get();
 	enum admit_reason why = ADMIT_OK;
+	bool suffix = (active >> CONFIG_FILTER_SUFFIXES & 1) != 0 &&
+		      below_suffix(p->admit, zone, key);
+	bool missed = (active >> CONFIG_FILTER_MISSES & 1) != 0 &&
+		      !admit_forgiven(a->zone, process_now_s(p));
 
-	if ((active >> CONFIG_FILTER_SUFFIXES & 1) != 0 &&
-	    below_suffix(p->admit, zone, key))
+	if (!suffix && !missed)
+		return ADMIT_OK;
+	if (admit_try(a->zone, who_asks(p->admit, a, zone), !suffix))
+		return ADMIT_OK;
+	if (suffix)
 		why = refuse(a->zone, qctx, zone, CONFIG_FILTER_SUFFIXES,
 			     ADMIT_SUFFIX);
-	if (why == ADMIT_OK && (active >> CONFIG_FILTER_MISSES & 1) != 0 &&
-	    !admit_forgiven(a->zone, process_now_s(p)))
+	if (why == ADMIT_OK && missed)
 		why = refuse(a->zone, qctx, zone, CONFIG_FILTER_MISSES,
 			     ADMIT_NAME);
 	return why;

@@ -47,6 +47,11 @@ enum admit_reason admission_hit(const struct admission *a,
 				const struct zone *zone,
 				const struct store_entry *e);
 
+/* The same of an answer that is made, from no store: a decision, a denial. */
+enum admit_reason admission_made(const struct admission *a,
+				 const query_ctx_t *qctx,
+				 const struct zone *zone);
+
 /*
  * There is none, and nothing says that the name does not exist; 'old': what is
  * there, or NULL.  ADMIT_OK: the origin may be asked; or why not.
@@ -56,6 +61,9 @@ enum admit_reason admission_miss(const struct admission *a,
 				 const struct zone *zone,
 				 const struct store_key *key,
 				 const struct store_entry *old);
+
+/* Origins are going to be asked for it.  On any thread. */
+void admission_went(const struct zone *zone);
 
 /* -- Engine. */
 
@@ -75,6 +83,9 @@ bool admission_has_room(const struct zone *zone);
 
 /* They are asked for something that nobody can do without. */
 void admission_asked(struct engine *e, const struct zone *zone);
+
+/* It took so many questions, of which one is counted already. */
+void admission_repeated(const struct zone *zone, uint32_t tries);
 
 /* All that was stored of the zone is forgotten: 'n' answers. */
 void admission_forget(struct engine *e, const struct zone *zone, uint64_t n);

@@ -15,6 +15,7 @@
 
 #define SUFFIX_PART 2u /* of the miss factor: for answers that say no */
 #define NEW_PART    4u /* names not known to exist leave so much of a ceiling */
+#define DAY_LEAST_S 3600u
 #define SWEEP_STEP  4096u /* places of the table of known clients, a tick */
 
 #define LOAD(a) atomic_load_explicit(&(a), memory_order_relaxed)
@@ -127,6 +128,17 @@ static void siege_begin(struct engine *e, struct zone *zone)
 		tell_changes(e, s);
 }
 
+/* The zone as it is configured now; NULL: it is gone. */
+static struct zone *current(const struct snapshot *s, struct zone *zone)
+{
+	if (zone->snapshot == s)
+		return zone;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->zone[i].state == zone->state)
+			return (struct zone *)(uintptr_t)&s->zone[i];
+	return NULL;
+}
+
 /* A zone that wants a state, or has a filter that has begun. */
 static void poked(struct job *job)
 {
@@ -139,11 +151,13 @@ static void poked(struct job *job)
 
 	atomic_store_explicit(&state->admit_posted, false,
 			      memory_order_release);
-	if (e->snapshot != NULL && !e->admission_ended) {
-		const struct admit_zone *z = state_of(e, zone);
-		if (z != NULL && LOAD(z->active) != 0)
-			siege_begin(e, zone);
-	}
+	if (e->snapshot != NULL && !e->admission_ended)
+		zone = current(e->snapshot, zone);
+	else
+		zone = NULL;
+	const struct admit_zone *z = zone != NULL ? state_of(e, zone) : NULL;
+	if (z != NULL && LOAD(z->active) != 0)
+		siege_begin(e, zone);
 	snapshot_unref(held);
 }
 
@@ -211,6 +225,28 @@ bool admission_landed(struct engine *e, struct zone *zone,
 
 /* -- the ceiling ----------------------------------------------------------- */
 
+static void refuse_ceiling(struct engine *e, const struct zone *zone,
+			   const struct store_key *key)
+{
+	static struct log_gate gate;
+	struct admit_zone *z = state_of(e, zone);
+	uint32_t now_s = process_now_s(e->process);
+	char text[DNAME_TEXT_MAX];
+	struct dname name;
+
+	if (z != NULL)
+		atomic_fetch_add_explicit(&z->refused[ADMIT_ORIGIN_RATE], 1,
+					  memory_order_relaxed);
+	if (log_held(&gate, now_s) ||
+	    dname_from_wire(key->name, key->n, &name) != 0)
+		return;
+	(void)dname_print(&name, text);
+	log_limited(&gate, now_s, ISC_LOG_WARNING,
+		    "zone '%s': not asking for '%s' type %u: origins are asked "
+		    "enough (origin-rate)",
+		    zone->config->id, text, key->qtype);
+}
+
 bool admission_may_ask(struct engine *e, struct zone *zone,
 		       const struct store_key *key)
 {
@@ -230,10 +266,8 @@ bool admission_may_ask(struct engine *e, struct zone *zone,
 	if (!exists)
 		may = admit_bucket_take(&state->origin_new, part, now_ms);
 	may = may && admit_bucket_take(&state->origin_all, rate, now_ms);
-	struct admit_zone *z = may ? NULL : state_of(e, zone);
-	if (z != NULL)
-		atomic_fetch_add_explicit(&z->refused[ADMIT_ORIGIN_RATE], 1,
-					  memory_order_relaxed);
+	if (!may)
+		refuse_ceiling(e, zone, key);
 	return may;
 }
 
@@ -254,6 +288,15 @@ void admission_asked(struct engine *e, const struct zone *zone)
 
 	(void)e;
 	if (rate != 0)
+		admit_bucket_charge(&zone->state->origin_all, rate,
+				    clock_now_ms());
+}
+
+void admission_repeated(const struct zone *zone, uint32_t tries)
+{
+	uint32_t rate = zone->config->admission.origin_rate;
+
+	for (; rate != 0 && tries > 1; tries--)
 		admit_bucket_charge(&zone->state->origin_all, rate,
 				    clock_now_ms());
 }
@@ -283,17 +326,33 @@ static void suffix_ended(void *arg, uint64_t id)
 	}
 }
 
+/*
+ * What is known of clients fades by the day: by each that the clock comes to,
+ * but not by those that it leaps over when it is set.
+ */
+static void day_turn(struct admit *admit, uint32_t wall_day, uint32_t now_s)
+{
+	bool turned = admit->wall_day != 0 && admit->wall_day != wall_day;
+
+	admit->wall_day = wall_day;
+	if (!turned || now_s - admit->day_at_s < DAY_LEAST_S)
+		return;
+	atomic_fetch_add_explicit(&admit->day, 1, memory_order_relaxed);
+	admit->day_at_s = now_s;
+}
+
 void admission_tick(struct engine *e, uint32_t now_s)
 {
 	struct admit *admit = e->process->admit;
 	uint32_t hours = (uint32_t)((uint64_t)time(NULL) / 3600);
 
 	atomic_store_explicit(&admit->hours, hours, memory_order_relaxed);
+	day_turn(admit, hours / 24, now_s);
 	rcu_enter();
 	struct admit_known *known = atomic_load(&admit->known);
 	if (known != NULL)
 		admit_known_sweep(known, &admit->sweep_at, SWEEP_STEP,
-				  hours / 24);
+				  LOAD(admit->day));
 	rcu_leave();
 	if (admit->ticked_s == now_s)
 		return;

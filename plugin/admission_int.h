@@ -32,7 +32,10 @@ struct admit {
 	struct admit_seen *seen;
 	struct admit_suffixes *suffixes;
 	_Atomic uint32_t hours;	     /* since 1970 */
+	_Atomic uint32_t day;	     /* of the known: it never goes back */
+	uint32_t day_at_s, wall_day; /* engine: its beginning; the clock's */
 	_Atomic uint64_t newcomers;  /* second << 32 | how many */
+	_Atomic uint64_t pushers;    /* the same */
 	struct siege *siege;	     /* engine */
 	size_t n_siege, room;	     /* engine */
 	uint32_t ticked_s;	     /* engine */

@@ -69,19 +69,28 @@ static float float_of(uint32_t n)
 }
 
 /* -- known clients ---------------------------------------------------------
- * The seed, how many words, the words.
+ * The seed, how many words, the day, the words.
  */
+
+#define HEAD_N 24u
+
+struct known_save {
+	const struct admit_known *known;
+	uint32_t day;
+};
 
 static void known_fill(struct tablefile *w, void *arg)
 {
-	const struct admit_known *known = arg;
+	const struct known_save *save = arg;
+	const struct admit_known *known = save->known;
 	uint32_t *words = malloc(WORDS * sizeof(*words));
-	uint8_t head[16];
+	uint8_t head[HEAD_N];
 	size_t at = 0;
 	size_t n;
 
-	(void)put64(put64(head, admit_known_seed(known)),
-		    admit_known_words(known));
+	(void)put64(put64(put64(head, admit_known_seed(known)),
+			  admit_known_words(known)),
+		    save->day);
 	tablefile_put(w, head, sizeof(head));
 	if (words == NULL)
 		tablefile_fail(w, -ENOMEM);
@@ -110,8 +119,12 @@ static void known_take(struct admit_known *known, const uint8_t *p, size_t n)
 	}
 }
 
-/* What was saved, if it is of a table of this size; else an empty one. */
-static struct admit_known *known_read(const struct snapshot *s, uint64_t seed)
+/*
+ * What was saved, if it is of a table of this size; else an empty one.  '*day'
+ * then goes on from that of the table, whatever the clock had been.
+ */
+static struct admit_known *known_read(const struct snapshot *s, uint64_t seed,
+				      uint32_t *day)
 {
 	struct admit_known *known = NULL;
 	uint8_t *octets = NULL;
@@ -120,14 +133,20 @@ static struct admit_known *known_read(const struct snapshot *s, uint64_t seed)
 	bool have = s->config->snapshot_s != 0 &&
 		    tablefile_read(s->config->state_directory, KNOWN_NAME,
 				   &octets, &n, &away_s) &&
-		    n >= 16;
+		    n >= HEAD_N;
 
 	if (admit_known_new(s->config->known_max, have ? get64(octets) : seed,
 			    &known) != 0)
 		known = NULL;
-	if (known != NULL && have && get64(octets + 8) == (n - 16) / 4 &&
-	    admit_known_words(known) == (n - 16) / 4)
-		known_take(known, octets + 16, n - 16);
+	if (known != NULL && have && get64(octets + 8) == (n - HEAD_N) / 4 &&
+	    admit_known_words(known) == (n - HEAD_N) / 4) {
+		known_take(known, octets + HEAD_N, n - HEAD_N);
+		uint64_t wall_s = (uint64_t)time(NULL);
+		uint64_t days = wall_s / 86400;
+		if (away_s <= wall_s)
+			days -= (wall_s - away_s) / 86400;
+		*day = (uint32_t)(get64(octets + 16) + days);
+	}
 	free(octets);
 	return known;
 }
@@ -143,10 +162,13 @@ static void known_configure(struct process *p, const struct snapshot *s,
 	if (old != NULL && admit->known_max == s->config->known_max)
 		return;
 	isc_random_buf(&seed, sizeof(seed));
-	if (first)
-		known = known_read(s, seed);
-	else if (admit_known_new(s->config->known_max, seed, &known) != 0)
+	if (first) {
+		uint32_t day = (uint32_t)((uint64_t)time(NULL) / 86400);
+		known = known_read(s, seed, &day);
+		atomic_store(&admit->day, day);
+	} else if (admit_known_new(s->config->known_max, seed, &known) != 0) {
 		known = NULL;
+	}
 	if (known == NULL) {
 		log_write(ISC_LOG_ERROR, "no memory for %u known clients",
 			  s->config->known_max);
@@ -291,8 +313,9 @@ void admission_save(struct process *p, const struct snapshot *s)
 
 	/* replaced by who puts in force: that is the worker, too */
 	known = atomic_load(&admit->known);
+	struct known_save save = { known, atomic_load(&admit->day) };
 	if (known != NULL && admit_known_count(known) > 0)
-		tablefile_save(directory, KNOWN_NAME, known_fill, known);
+		tablefile_save(directory, KNOWN_NAME, known_fill, &save);
 	tablefile_save(directory, NORMAL_NAME, normal_fill, &normal);
 }
 

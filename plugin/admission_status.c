@@ -151,6 +151,7 @@ static struct json_object *zone_json(struct engine *e, const struct zone *zone)
 	json_object_object_add(o, "refused", reasons_of(z->refused));
 	json_object_object_add(o, "would_refuse", reasons_of(z->would));
 	add_number(o, "passed_names", LOAD(z->passed));
+	add_number(o, "passed_new_names", LOAD(z->tried));
 	add_number(o, "passed_sources", LOAD(z->spared));
 	json_object_object_add(o, "suffixes", suffixes_of(admit, zone, now_s));
 	return o;

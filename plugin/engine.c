@@ -135,12 +135,12 @@ static struct store_entry *stale_entry(struct engine *e, struct ask *ask,
 	return old;
 }
 
-static void land_failure(struct engine *e, struct ask *ask, bool keep)
+static void land_nothing(struct engine *e, struct ask *ask, bool keep,
+			 bool limited)
 {
 	uint32_t now_s = process_now_s(e->process);
-	struct landing landing = { .entry = stale_entry(e, ask, now_s) };
-
-	survey_learn(ask->zone, NULL, now_s);
+	struct landing landing = { .entry = stale_entry(e, ask, now_s),
+				   .limited = limited };
 
 	if (landing.entry != NULL) {
 		landing.stale = !store_fresh(landing.entry, now_s);
@@ -159,6 +159,12 @@ static void land_failure(struct engine *e, struct ask *ask, bool keep)
 	wait_land(e->process, &ask->flight, &landing);
 	if (landing.entry != NULL)
 		store_unref(landing.entry);
+}
+
+static void land_failure(struct engine *e, struct ask *ask, bool keep)
+{
+	survey_learn(ask->zone, NULL, process_now_s(e->process));
+	land_nothing(e, ask, keep, false);
 }
 
 static void log_origin(const struct ask *ask, const struct origin_reply *reply,
@@ -187,6 +193,8 @@ static void origin_answered(void *arg, const struct origin_reply *reply)
 	struct engine *e = process_get()->engine;
 	struct store_entry *entry = NULL;
 	bool keep = ask->flight.listed; /* not purged meanwhile */
+
+	admission_repeated(ask->zone, reply->tries);
 
 	if (reply->status != 0) {
 		count_failed(ask->zone, reply->status);
@@ -308,7 +316,7 @@ static void patience_start(struct engine *e, struct ask *ask)
 /* The origins are asked enough: as if none had answered, but not kept. */
 static void turn_down(struct engine *e, struct ask *ask)
 {
-	land_failure(e, ask, false);
+	land_nothing(e, ask, false, true);
 	ask_free(ask, FILL_FAILED);
 }
 

@@ -39,6 +39,7 @@ struct ask {
 struct landing {
 	struct store_entry *entry; /* NULL: no origin answered */
 	bool stale;		   /* the entry is old, the origin gone */
+	bool limited;		   /* origins are asked enough: origin-rate */
 };
 
 struct engine {

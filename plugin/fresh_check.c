@@ -213,6 +213,7 @@ static void star_done(void *arg, const struct origin_reply *reply)
 	struct check *c = probe->check;
 	const struct dname *star = &c->star[probe->i];
 
+	admission_repeated(c->zone, reply->tries);
 	if (reply->status != 0)
 		count_failed(c->zone, reply->status);
 	if (denies(reply))
@@ -487,6 +488,7 @@ static void soa_done(void *arg, const struct origin_reply *reply)
 	bool is_signed;
 
 	c->open--;
+	admission_repeated(c->zone, reply->tries);
 	int rc = reply->status;
 	if (rc == 0)
 		rc = xfr_soa_serial(c->engine->process->mctx,

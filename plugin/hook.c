@@ -357,8 +357,13 @@ static void miss(struct decision *d, struct look *l)
 	l->from.exists = l->exact;
 	enum admit_reason why =
 		admission_miss(&l->from, l->qctx, l->zone, &l->key, e);
-	if (why != ADMIT_BUSY && turned_away(d, l, why))
+	if (why != ADMIT_OK && why != ADMIT_BUSY) {
+		if (old) /* it may be of a name that does not exist */
+			give_stale(d, l);
+		else
+			(void)turned_away(d, l, why);
 		return;
+	}
 	if (why == ADMIT_OK && wait_prepare(&d->park, l->qctx, l->process,
 					    l->zone, &l->key, l->hash)) {
 		count(l->zone, COUNT_MISSES);
@@ -372,6 +377,13 @@ static void miss(struct decision *d, struct look *l)
 		fail(d, DNS_EDE_OTHER, "too many queries wait for origins");
 }
 
+/* Somebody repeats a question for which an answer is made: that ends it. */
+static bool made_too_often(struct decision *d, struct look *l)
+{
+	return l->from.active != 0 &&
+	       turned_away(d, l, admission_made(&l->from, l->qctx, l->zone));
+}
+
 /* It is known not to exist, so that nobody has to be asked. */
 static bool give_denied(struct decision *d, struct look *l)
 {
@@ -381,6 +393,8 @@ static bool give_denied(struct decision *d, struct look *l)
 	if (l->zone->config->names == CONFIG_NAMES_NONE || l->exact ||
 	    !denial_make(&made, l->qctx, l->zone, &l->key, l->now_s, &a))
 		return false;
+	if (made_too_often(d, l))
+		return true;
 	unsigned int labels =
 		a.kind == STORE_NXDOMAIN
 			? l->zone->labels + 1
@@ -470,7 +484,8 @@ static void answer(struct decision *d, struct look *l)
 
 	if (l->steered ||
 	    (e != NULL && is_steered(l->place, l->exact, l->qctx, e))) {
-		decide_host(d, l->qctx, l->map, l->place);
+		if (!made_too_often(d, l))
+			decide_host(d, l->qctx, l->map, l->place);
 	} else if (e == NULL || !store_fresh(e, l->now_s)) {
 		if (!give_denied(d, l))
 			miss(d, l);
@@ -590,7 +605,10 @@ static void answer_resumed(struct decision *d, query_ctx_t *qctx,
 		decide_host(d, qctx, map, place);
 	} else if (e == NULL) {
 		count(result->zone, COUNT_FAILURES);
-		fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
+		if (result->limited)
+			fail(d, DNS_EDE_BLOCKED, "origins are asked enough");
+		else
+			fail(d, DNS_EDE_NOREACHABLEAUTH, "no origin answers");
 	} else {
 		if (result->stale)
 			count(result->zone, COUNT_STALE);

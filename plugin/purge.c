@@ -81,6 +81,20 @@ static bool is_meant(void *arg, const struct store_entry *e)
 						    p->name.wire, p->name.n));
 }
 
+/* Misses of what is gone are nobody's fault: as many as that is, no more. */
+static void forgive(const struct purge *p)
+{
+	const struct snapshot *s = p->engine->snapshot;
+
+	for (size_t i = 0; s != NULL && i < s->n; i++) {
+		const struct zone *zone = &s->zone[i];
+		struct target key = { atomic_load(&zone->state->cache_id),
+				      false };
+		if (bsearch(&key, p->target, p->n, sizeof(key), by_id) != NULL)
+			admission_forget(p->engine, zone, p->purged);
+	}
+}
+
 static bool walk_step(void *arg)
 {
 	struct purge *p = arg;
@@ -89,6 +103,7 @@ static bool walk_step(void *arg)
 
 	if (ended) {
 		p->purged = p->walk.withdrawn;
+		forgive(p);
 		done(p);
 	}
 	return ended;
@@ -117,8 +132,6 @@ static void add_below(struct purge *p, const struct zone *zone)
 
 	(void)flight_detach(p->engine->process->flights, id, p->name.wire,
 			    p->name.n, true);
-	admission_forget(p->engine, zone,
-			 store_zone(p->engine->process->store, id).entries);
 	denial_forget(p->engine, zone, true);
 	p->target[p->n++] = (struct target){ id, false };
 }

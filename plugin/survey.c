@@ -102,6 +102,7 @@ static void survey_done(void *arg, const struct origin_reply *reply)
 	uint32_t now_s = process_now_s(e->process);
 	struct store_entry *entry = NULL;
 
+	admission_repeated(s->zone, reply->tries);
 	if (reply->status == 0) {
 		struct answer_source source = {
 			.zone = s->zone->config,

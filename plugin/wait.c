@@ -17,6 +17,8 @@
 #include <ns/server.h>
 #include <ns/stats.h>
 
+#include "plugin/admission.h"
+
 struct waiter {
 	struct flight_waiter link; /* first: what the flight table knows */
 	struct process *process;
@@ -105,6 +107,7 @@ static void fire_all(struct flight_waiter *next, const struct landing *landing)
 			store_ref(landing->entry);
 		w->result.entry = landing->entry;
 		w->result.stale = landing->stale;
+		w->result.limited = landing->limited;
 		fire(w);
 	}
 }
@@ -193,6 +196,7 @@ static isc_result_t start_waiting(query_ctx_t *qctx, isc_mem_t *mctx, void *arg,
 
 	struct ask *ask = park->ask;
 	if (flight_join(p->flights, ask->hash, &ask->flight, &w->link)) {
+		admission_went(ask->zone);
 		engine_ask(p->engine, ask);
 	} else {
 		count(ask->zone, COUNT_COALESCED);

@@ -18,6 +18,7 @@
 struct wait_result {
 	struct store_entry *entry; /* NULL: no origin answered */
 	bool stale;
+	bool limited;	   /* none was asked: origin-rate */
 	struct zone *zone; /* as it was when the query came */
 };
 

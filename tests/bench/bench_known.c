@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	if (admit_known_new((uint32_t)n, UINT64_C(0x5eed5eed5eed), &known) != 0)
 		return 1;
 	for (uint32_t i = 0; i < n; i++)
-		admit_known_prove(known, prefix_of(i), DAY);
+		(void)admit_known_prove(known, prefix_of(i), DAY, true);
 	report(known, (uint32_t)n, resident() - before);
 	admit_known_free(known);
 	return 0;

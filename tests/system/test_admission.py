@@ -16,8 +16,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-from nzlib import (Edge, Origin, ask, ede, free_port, option, wait_for,
-                   zone_of, zone_text)
+from nzlib import (Edge, Origin, ask, ede, free_port, option, origin_at,
+                   wait_for, zone_of, zone_text)
 from nzlib.ask import make
 from nzlib.base import patience
 from nzlib.probed import Probed
@@ -119,6 +119,12 @@ class Flood:
     def close(self):
         for s in self.sockets:
             s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 @contextlib.contextmanager
@@ -237,6 +243,58 @@ def test_names_of_a_transfer_exist(origin):
             assert ask(e, f"late.{ZONE}").answer
 
 
+def test_names_of_a_wildcard_are_made_up():
+    """The set of names denies none of them, nor is any of them in it."""
+    text = zone_text(RECORDS + "*.wild 300 A 192.0.2.50\n")
+    with Origin({ZONE: text}) as own, \
+            edge_of(own, filters(misses="on"), names="transfer") as e:
+        wait_for(lambda: ask(e, f"no.{ZONE}").rcode() == 3 and
+                 e.counter("denied") > 0, "the set of names", 20)
+        asked = e.counter("asked")
+        with flood(e, lambda _: make(
+                f"x{random.getrandbits(60):x}.wild.{ZONE}")) as f:
+            assert active(e) == ["misses"]
+            assert e.counter("asked") - asked < 150 < f.sent
+            assert ask(e, f"late.{ZONE}").answer
+
+
+def test_stale_denials_are_better_than_none(origin):
+    """Of a name that was known not to exist."""
+    with edge_of(origin, filters(misses="on"), ttl={"negative-max": 1}) as e:
+        assert ask(e, f"none.{ZONE}").rcode() == dns.rcode.NXDOMAIN
+        e.wait_state(f"none.{ZONE}", "A", "stale", "expired")
+        with flood(e, made_up):
+            r = ask(e, f"none.{ZONE}", payload=1232)
+            assert r.rcode() == dns.rcode.NXDOMAIN
+            assert BLOCKED not in ede(r)
+
+
+def test_new_names_while_one_question_is_repeated(origin):
+    """Origins are asked no more than ever: then new names are asked for."""
+    with edge_of(origin, filters(misses="on")) as e:
+        with flood(e, same) as f:
+            assert active(e) == ["misses"]
+            assert ask(e, f"late.{ZONE}").answer
+            assert state(e)["passed_new_names"] == 1
+            f.run(1)
+            # but not for many
+            asked = e.counter("asked")
+            f.question = lambda n: same(n) if n % 2 else made_up(n)
+            f.run(2)
+            assert e.counter("asked") - asked < 30
+            assert refused(e)["name"] > 100
+
+
+def test_new_names_of_known_clients(origin):
+    """A few, also while others make up names."""
+    with edge_of(origin, filters(misses="on", suffixes="on")) as e:
+        known = "127.9.210.1"
+        ask(e, NAMES[0], tcp=True, source=known)
+        with flood(e, made_up):
+            assert "misses" in active(e)
+            assert ask(e, f"late.{ZONE}", source=known).answer
+
+
 def test_amnesty_after_a_purge(origin):
     with edge_of(origin, filters(misses="on")) as e:
         e.nzctl("purge", "--zone", ZONE)
@@ -246,6 +304,20 @@ def test_amnesty_after_a_purge(origin):
         assert refused(e) == {}
         # all that was there is back: no more misses are forgiven
         wait_for(lambda: state(e)["state"] != "amnesty", "its end", 20)
+
+
+def test_a_subtree_purged_is_not_the_zone(origin):
+    """As many misses are forgiven as there were answers, again and again."""
+    with edge_of(origin, filters(misses="on")) as e:
+        for _ in range(3):
+            e.nzctl("purge", "--subtree", NAMES[5])
+        asked = e.counter("asked")
+        with flood(e, made_up):
+            assert "misses" in active(e)
+            e.nzctl("purge", "--subtree", NAMES[6])
+            e.nzctl("purge", "--subtree", f"nothing.{ZONE}")
+        assert state(e)["state"] == "attack"
+        assert e.counter("asked") - asked < 70
 
 
 # -- repeats ------------------------------------------------------------------
@@ -263,6 +335,37 @@ def test_repeats(origin):
             assert ask(e, NAMES[0], tcp=True).answer
         with flood(e, existing, rate=200, sources=("127.0.8.1",)) as f:
             assert f.cut == 0 and f.answers == f.sent
+
+
+def test_repeats_of_what_is_made(origin):
+    """Denials by the set of names are answers, too."""
+    with edge_of(origin, filters(repeats="on"), names="transfer") as e:
+        wait_for(lambda: ask(e, f"no.{ZONE}").rcode() == 3 and
+                 e.counter("denied") > 0, "the set of names", 20)
+        with flood(e, lambda _: make(f"no.{ZONE}")) as f:
+            assert f.cut > 16 and f.answers < f.sent
+            r = ask(e, f"no.{ZONE}", source="127.0.7.1")
+            assert r.rcode() == dns.rcode.NXDOMAIN
+            assert not r.flags & dns.flags.TC
+
+
+def test_rate_limit_beside(origin):
+    """What filters let through, named's own limit may hold."""
+    edge = Edge({ZONE: zone_of(origin, admission=filters(misses="on"))},
+                options="rate-limit { responses-per-second 20;"
+                " errors-per-second 10; window 5; slip 0; };")
+    with edge as e:
+        with Flood(e, existing, rate=18) as calm:
+            def normal():
+                calm.run(1)
+                return state(e).get("state") == "normal"
+            wait_for(normal, "the zone to be an old one", 60)
+        with flood(e, made_up) as f:
+            assert "misses" in active(e)
+            assert 0 < f.rcodes[dns.rcode.SERVFAIL] < 100
+        with flood(e, same, sources=("127.0.11.1",)) as f:
+            assert 0 < f.answers < 100
+            assert e.counter("limited") > 100
 
 
 def test_repeats_observed(origin):
@@ -430,6 +533,7 @@ def test_origin_rate(origin):
     zone = zone_of(origin, admission=filters(), **{"origin-rate": 20})
     with Edge({ZONE: zone}) as e:
         ask(e, NAMES[0])
+        at = e.mark()
         mark, asked = origin.mark(), e.counter("asked")
         began = time.monotonic()
         with flood(e, made_up, seconds=3) as f:
@@ -439,7 +543,25 @@ def test_origin_rate(origin):
             assert n >= 20
             assert e.counter("asked") - asked <= n
             assert f.rcodes[dns.rcode.SERVFAIL] > f.sent / 2
+            assert BLOCKED in f.edes
         assert refused(e)["origin-rate"] > 100
+        e.wait_log(f"zone '{ZONE}': not asking for 'x", at)
+
+
+def test_origin_rate_counts_what_is_repeated():
+    """Answers that are too long for UDP are asked for twice."""
+    long = " ".join(f'"{i}{"x" * 240}"' for i in range(20))
+    with Origin({ZONE: zone_text(f"*.long TXT {long}\n")}) as own:
+        zone = zone_of({**origin_at(own), "transport": "udp"},
+                       admission=filters(), **{"origin-rate": 20})
+        with Edge({ZONE: zone}) as e:
+            ask(e, f"x.long.{ZONE}", "TXT")
+            mark, began = own.mark(), time.monotonic()
+            with flood(e, lambda n: make(f"x{n}.long.{ZONE}", "TXT"),
+                       seconds=4):
+                n = len(own.questions(mark))
+                took = time.monotonic() - began
+                assert 40 <= n <= 20 * took + 15, (n, took)
 
 
 def test_origin_rate_keeps_room_for_names_that_exist(origin):

@@ -287,6 +287,135 @@ static void test_new_zone(void **state)
 	assert_in_range(normal(&w, ADMIT_QUERIES), 9000, 10000);
 }
 
+/* Step by step, each of them within what filters let through. */
+static void test_slow_rise(void **state)
+{
+	struct world w;
+	uint32_t rate = 100;
+
+	(void)state;
+	begin(&w);
+	for (unsigned int hour = 0; hour < 48; hour++) {
+		seconds(&w, 600, 100, 50, 5);
+		w.now.now_s += 3000;
+		seconds(&w, 1, 100, 50, 5);
+		w.now.hours++;
+	}
+	for (unsigned int hour = 0; hour < 24; hour++) {
+		for (unsigned int i = 0; i < 360; i++) {
+			rate = normal(&w, ADMIT_MISSES) * 15;
+			w.z.missed += rate;
+			w.now.queries += rate;
+			w.now.now_s++;
+			assert_true(admit_roll(&w.z, &w.c, &w.now));
+		}
+		assert_int_equal(w.z.active, 0);
+		w.now.hours++;
+	}
+	assert_in_range(normal(&w, ADMIT_MISSES), ADMIT_FLOOR, 410);
+	assert_in_range(normal(&w, ADMIT_QUERIES), ADMIT_FLOOR, 410);
+}
+
+static void turn(struct world *w, unsigned int n, enum admit_reason why)
+{
+	for (unsigned int i = 0; i < n; i++)
+		admit_turned(&w->z, why);
+}
+
+/* So many names that nobody knows go in a second, of as many as like to. */
+static uint32_t try_some(struct world *w, unsigned int some, enum admit_who who,
+			 bool calm)
+{
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < some; i++) {
+		bool goes = admit_try(&w->z, who, calm);
+		n += goes;
+		if (goes)
+			admit_went(&w->z);
+	}
+	return n;
+}
+
+static uint32_t try(struct world *w, enum admit_who who, bool calm)
+{
+	return try_some(w, 500, who, calm);
+}
+
+static void test_room_for_new_names(void **state)
+{
+	struct world w;
+	uint32_t n = 0;
+
+	(void)state;
+	settle(&w);
+	seconds(&w, 600, 100, 40, 5);
+	seconds(&w, 2, 9000, 9000, 5);
+	assert_true(active(&w, CONFIG_FILTER_MISSES));
+	/* an eighth of what is usual, and only for the good */
+	(void)try(&w, ADMIT_ANYBODY, false);
+	second(&w, 9000, 9000, 5);
+	assert_int_equal(try(&w, ADMIT_ANYBODY, true), 0);
+	for (unsigned int i = 0; i < 100; i++) {
+		n += try(&w, ADMIT_GOOD, true);
+		turn(&w, 9000, ADMIT_NAME);
+		second(&w, 9000, 9000, 5);
+	}
+	assert_in_range(n, 440, 525);
+	n = try(&w, ADMIT_RARE, false);
+	assert_in_range(n, 3, 4);
+	assert_true(try(&w, ADMIT_GOOD, false) > 0);
+	assert_int_equal(try(&w, ADMIT_GOOD, false), 0);
+	/* what went so has not become usual */
+	assert_in_range((uint32_t)w.z.usual, 37, 41);
+	assert_true(w.z.tried > 440);
+
+	/* one question repeated: what is missed is as ever, and goes */
+	settle(&w);
+	seconds(&w, 600, 100, 40, 5);
+	seconds(&w, 2, 9000, 40, 5);
+	assert_true(active(&w, CONFIG_FILTER_MISSES));
+	n = 0;
+	for (unsigned int i = 0; i < 100; i++) {
+		for (unsigned int k = 0; k < 30; k++)
+			admit_went(&w.z);
+		n += try_some(&w, 10, ADMIT_ANYBODY, true);
+		turn(&w, 8900, ADMIT_REPEAT);
+		second(&w, 9000, 40, 5);
+	}
+	assert_int_equal(n, 1000);
+	/* who repeats a question does not hide what is missed beside */
+	assert_true(w.z.slow[ADMIT_MISSES] > 30);
+	/* but not below a suffix under attack, nor more than is usual */
+	assert_int_equal(try(&w, ADMIT_ANYBODY, false), 0);
+	n = 0;
+	for (unsigned int i = 0; i < 100; i++) {
+		for (unsigned int k = 0; k < 30; k++)
+			admit_went(&w.z);
+		n += try_some(&w, 60, ADMIT_ANYBODY, true);
+		second(&w, 9000, 40, 5);
+	}
+	assert_in_range(n, 1100, 1700);
+}
+
+/* A zone of which little is known: a name a second, no more. */
+static void test_room_of_a_quiet_zone(void **state)
+{
+	struct world w;
+	uint32_t n = 0;
+
+	(void)state;
+	settle(&w);
+	seconds(&w, 60, 1, 0, 1);
+	seconds(&w, 2, 9000, 9000, 5);
+	for (unsigned int i = 0; i < 100; i++) {
+		n += try(&w, ADMIT_GOOD, true);
+		turn(&w, 9000, ADMIT_NAME);
+		second(&w, 9000, 9000, 5);
+	}
+	assert_in_range(n, 95, 105);
+}
+
 static void test_purge(void **state)
 {
 	struct world w;
@@ -303,6 +432,15 @@ static void test_purge(void **state)
 	assert_false(admit_forgiven(&w.z, w.now.now_s));
 	second(&w, 3000, 3000, 5);
 	assert_true(active(&w, CONFIG_FILTER_MISSES));
+
+	settle(&w); /* a little more does not end it */
+	admit_forgive(&w.z, 5000, w.now.now_s);
+	admit_forgive(&w.z, 5, w.now.now_s);
+	w.z.fills += 100;
+	assert_true(admit_forgiven(&w.z, w.now.now_s));
+	admit_forgive(&w.z, 10000, w.now.now_s);
+	w.z.fills += 10001;
+	assert_false(admit_forgiven(&w.z, w.now.now_s));
 
 	settle(&w); /* its end by time */
 	admit_forgive(&w.z, 0, w.now.now_s);
@@ -406,6 +544,8 @@ static void *ask(void *arg)
 			(void)admit_roll(&w->z, &w->c, &now);
 			(void)admit_check(&w->z, &w->c, &now);
 		}
+		if (i % 3 == 0)
+			(void)admit_try(&w->z, ADMIT_GOOD, true);
 		if (i % 1000 == 0)
 			admit_set(&w->z, CONFIG_FILTER_SUFFIXES, i % 2000 == 0,
 				  now_s);
@@ -456,6 +596,9 @@ int main(void)
 		cmocka_unit_test(test_attack_is_not_learned),
 		cmocka_unit_test(test_hours),
 		cmocka_unit_test(test_new_zone),
+		cmocka_unit_test(test_slow_rise),
+		cmocka_unit_test(test_room_for_new_names),
+		cmocka_unit_test(test_room_of_a_quiet_zone),
 		cmocka_unit_test(test_purge),
 		cmocka_unit_test(test_learned),
 		cmocka_unit_test(test_code),

@@ -48,14 +48,14 @@ static void test_proof_fades(void **state)
 
 	(void)state;
 	assert_false(admit_known_is(k, nth(1), DAY));
-	admit_known_prove(k, nth(1), DAY);
+	(void)admit_known_prove(k, nth(1), DAY, true);
 	assert_true(admit_known_is(k, nth(1), DAY));
 	assert_false(admit_known_is(k, nth(2), DAY));
-	assert_true(admit_known_is(k, nth(1), DAY + 20));
-	assert_false(admit_known_is(k, nth(1), DAY + 30));
+	assert_true(admit_known_is(k, nth(1), DAY + 12));
+	assert_false(admit_known_is(k, nth(1), DAY + 14));
 	assert_true(admit_known_is(k, nth(1), DAY - 1)); /* the clock is back */
-	admit_known_prove(k, nth(1), DAY + 30);
-	assert_true(admit_known_is(k, nth(1), DAY + 50));
+	(void)admit_known_prove(k, nth(1), DAY + 30, true);
+	assert_true(admit_known_is(k, nth(1), DAY + 42));
 	assert_int_equal(admit_known_count(k), 1);
 	admit_known_free(k);
 }
@@ -100,7 +100,7 @@ static void test_full(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < MANY; i++)
-		admit_known_prove(k, nth(i), DAY);
+		(void)admit_known_prove(k, nth(i), DAY, true);
 	assert_in_range(count_good(k, 0, MANY, DAY), MANY - 5, MANY);
 	assert_true(admit_known_bytes(k) <= (uint64_t)MANY * 84 / 10);
 	/* one of 30,000 that never came */
@@ -112,6 +112,37 @@ static void test_full(void **state)
 	admit_known_free(k);
 }
 
+/* Who has many prefixes, each of which proves itself once, ousts nobody. */
+static void test_those_who_come_daily_stay(void **state)
+{
+	struct admit_known *k = make(MANY);
+
+	(void)state;
+	for (uint32_t i = 0; i < MANY / 2; i++) {
+		assert_true(admit_known_prove(k, nth(i), DAY, false));
+		assert_true(admit_known_prove(k, nth(i), DAY, false));
+	}
+	for (uint32_t day = 1; day < 4; day++)
+		for (uint32_t i = 0; i < MANY / 2; i++)
+			if (i % 2 == 0)
+				assert_true(admit_known_prove(k, nth(i),
+							      DAY + day, true));
+			else
+				assert_true(admit_known_seen(k, nth(i),
+							     DAY + day, false));
+	for (uint32_t i = 0; i < 10 * MANY; i++)
+		(void)admit_known_prove(k, nth(1000000 + i), DAY + 3, true);
+	assert_in_range(count_good(k, 0, MANY / 2, DAY + 3), MANY / 2 - 5,
+			MANY / 2);
+	/* without 'push', they leave those who are known where they are */
+	uint32_t places = 0;
+	for (uint32_t i = 0; i < MANY; i++)
+		places +=
+			admit_known_prove(k, nth(3000000 + i), DAY + 3, false);
+	assert_in_range(places, 0, MANY / 100);
+	admit_known_free(k);
+}
+
 static void test_sweep(void **state)
 {
 	struct admit_known *k = make(MANY);
@@ -119,7 +150,8 @@ static void test_sweep(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 1000; i++)
-		admit_known_prove(k, nth(i), DAY + (i < 500 ? 0 : 20));
+		(void)admit_known_prove(k, nth(i), DAY + (i < 500 ? 0 : 20),
+					true);
 	admit_known_sweep(k, &at, admit_known_words(k), DAY + 31);
 	assert_int_equal(admit_known_count(k), 500);
 	admit_known_sweep(k, &at, 2 * admit_known_words(k), DAY + 60);
@@ -137,7 +169,7 @@ static void test_save(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 2000; i++)
-		admit_known_prove(k, nth(i), DAY);
+		(void)admit_known_prove(k, nth(i), DAY, true);
 	while ((n = admit_known_save(k, &from, words, 1000)) > 0)
 		admit_known_load(other, &to, words, n);
 	assert_int_equal(admit_known_count(other), admit_known_count(k));
@@ -157,7 +189,7 @@ static void *work(void *arg)
 	size_t at = 0;
 
 	for (uint32_t i = 0; i < 20000; i++) {
-		admit_known_prove(k, nth(i % 3000), DAY + i % 3);
+		(void)admit_known_prove(k, nth(i % 3000), DAY + i % 3, true);
 		(void)admit_known_seen(k, nth(i), DAY, true);
 		(void)admit_known_is(k, nth(i * 7), DAY);
 		admit_known_sweep(k, &at, 4, DAY);
@@ -187,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_proof_fades),
 		cmocka_unit_test(test_days),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_those_who_come_daily_stay),
 		cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_save),
 		cmocka_unit_test(test_threads),

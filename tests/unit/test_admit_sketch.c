@@ -44,6 +44,48 @@ static void test_repeats(void **state)
 	admit_repeats_free(r);
 }
 
+static void test_rare(void **state)
+{
+	struct admit_repeats *r = NULL;
+
+	(void)state;
+	assert_int_equal(admit_repeats_new(&r), 0);
+	assert_true(admit_repeats_rare(r, hash(1), 254));
+	assert_false(admit_repeats_rare(r, hash(1), 254));
+	assert_true(admit_repeats_rare(r, hash(2), 254));
+	for (uint32_t now_s = 255; now_s < 300; now_s++)
+		assert_false(admit_repeats_rare(r, hash(1), now_s));
+	assert_true(admit_repeats_rare(r, hash(1), 301));
+	admit_repeats_free(r);
+}
+
+/* Names made up below a wildcard exist, each of them once. */
+static void test_seen_again(void **state)
+{
+	struct admit_seen *s = NULL;
+	unsigned int missing = 0;
+
+	(void)state;
+	assert_int_equal(admit_seen_new(8192, &s), 0);
+	for (uint64_t i = 0; i < 2000; i++) {
+		admit_seen_add(s, hash(i), 1000);
+		admit_seen_add(s, hash(i), 1300);
+	}
+	for (uint64_t i = 0; i < 100000; i++)
+		admit_seen_add(s, hash(90000 + i), 1400 + (uint32_t)i / 100);
+	for (uint64_t i = 0; i < 2000; i++)
+		missing += !admit_seen_has(s, hash(i));
+	assert_in_range(missing, 0, 20);
+	/* but when they are very old */
+	for (uint64_t i = 0; i < 100000; i++)
+		admit_seen_add(s, hash(500000 + i), 81000);
+	missing = 0;
+	for (uint64_t i = 0; i < 2000; i++)
+		missing += !admit_seen_has(s, hash(i));
+	assert_true(missing > 1500);
+	admit_seen_free(s);
+}
+
 static void test_seen(void **state)
 {
 	struct admit_seen *s = NULL;
@@ -273,11 +315,42 @@ static void test_crowd(void **state)
 	admit_suffixes_free(s);
 }
 
+/* One zone's attack on many suffixes leaves places for others'. */
+static void test_one_zone_takes_not_all(void **state)
+{
+	struct admit_suffixes *s = suffixes();
+	struct admit_suffix_view view;
+	char text[300];
+	unsigned int n = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 60; i++) {
+		(void)snprintf(text, sizeof(text), "s%u.example.com", i);
+		(void)flood(s, text, 300, 100);
+	}
+	for (size_t i = 0; i < ADMIT_SUFFIXES; i++)
+		n += admit_suffixes_view(s, i, &view) && view.since_s != 0;
+	assert_in_range(n, 10, ADMIT_SUFFIX_ZONE + 1);
+	assert_true(hit(s, "x.s59.example.com")); /* by the apex */
+	struct dname room;
+	bool begun = false;
+	for (unsigned int i = 0; i < 300 && !begun; i++) {
+		(void)snprintf(text, sizeof(text), "y%u.example.com", i);
+		struct admit_name name = name_of(text, &room);
+		name.zone = 78;
+		begun = admit_suffixes_feed(s, &name, false, 0, 100);
+	}
+	assert_true(begun);
+	admit_suffixes_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_rare),
 		cmocka_unit_test(test_seen),
+		cmocka_unit_test(test_seen_again),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_suffix),
 		cmocka_unit_test(test_deepest),
@@ -285,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_no_attack),
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_one_zone_takes_not_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,36 @@ static void test_what_is_missing(void **state)
 	names_free(names);
 }
 
+static bool has(const struct names *names, const char *text)
+{
+	struct dname name = name_of(text);
+
+	return names_has(names, name.wire, name.n);
+}
+
+/* Neither what a wildcard stands in for nor what lies below a cut. */
+static void test_what_is_in_it(void **state)
+{
+	struct names *names = set_of(small_zone());
+
+	(void)state;
+	assert_true(has(names, "example.com"));
+	assert_true(has(names, "www.example.com"));
+	assert_true(has(names, "b.c.example.com"));
+	assert_true(has(names, "cut.example.com"));
+	assert_true(has(names, "moved.example.com"));
+	assert_true(has(names, "wild.example.com"));
+	assert_true(has(names, "*.wild.example.com"));
+	assert_false(has(names, "ww.example.com"));
+	assert_false(has(names, "x.www.example.com"));
+	assert_false(has(names, "ns.cut.example.com"));
+	assert_false(has(names, "x.cut.example.com"));
+	assert_false(has(names, "x.moved.example.com"));
+	assert_false(has(names, "x.wild.example.com"));
+	assert_false(has(names, "x.y.wild.example.com"));
+	names_free(names);
+}
+
 static void test_closest_encloser(void **state)
 {
 	struct names *names = set_of(small_zone());
@@ -383,6 +413,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_missing),
+		cmocka_unit_test(test_what_is_in_it),
 		cmocka_unit_test(test_closest_encloser),
 		cmocka_unit_test(test_dname_at_the_apex),
 		cmocka_unit_test(test_differences),

@@ -47,6 +47,14 @@ static uint32_t rtt_us(const struct rtattr *a)
 	return least != 0 && least != UINT32_MAX ? least : info_at(a, INFO_RTT);
 }
 
+/* 'part', rounded up as netlink does, of 'n' octets. */
+static size_t step_of(size_t part, size_t n)
+{
+	size_t step = NLMSG_ALIGN(part);
+
+	return step < n ? step : n;
+}
+
 static void message_take(const struct nlmsghdr *header, uint16_t port,
 			 near_diag_seen seen, void *arg)
 {
@@ -58,10 +66,13 @@ static void message_take(const struct nlmsghdr *header, uint16_t port,
 		return;
 	size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
 	const struct rtattr *a = (const void *)(m + 1);
-	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+	while (RTA_OK(a, left)) {
 		uint32_t us = a->rta_type == INET_DIAG_INFO ? rtt_us(a) : 0;
 		if (us > 0)
 			seen(arg, &client, (float)us / 1000.0f);
+		size_t step = step_of(a->rta_len, left);
+		left -= step;
+		a = (const void *)((const char *)a + step);
 	}
 }
 
@@ -70,13 +81,16 @@ bool near_diag_read(const char *octets, size_t n, uint16_t port,
 {
 	const struct nlmsghdr *header = (const void *)octets;
 
-	for (; NLMSG_OK(header, n); header = NLMSG_NEXT(header, n)) {
+	while (NLMSG_OK(header, n)) {
 		if (header->nlmsg_type == NLMSG_DONE ||
 		    header->nlmsg_type == NLMSG_ERROR ||
 		    ++*count > NEAR_DIAG_MAX)
 			return false;
 		if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY)
 			message_take(header, port, seen, arg);
+		size_t step = step_of(header->nlmsg_len, n);
+		n -= step;
+		header = (const void *)((const char *)header + step);
 	}
 	return true;
 }

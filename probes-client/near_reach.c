@@ -166,9 +166,15 @@ static void target_judge(struct near_reach *reach, size_t i, unsigned int round)
 	target->untold = true;
 }
 
-/* The round before this one is over, its stragglers too. */
+/*
+ * The round before this one is over, its stragglers too; but after a stop of
+ * this process its answers may be there, and nobody has looked.
+ */
 static void judge(struct near_reach *reach)
 {
+	for (unsigned int i = 0; i < 2; i++)
+		if (reach->wire[i].fd >= 0)
+			on_poll(&reach->wire[i].poll, 0, UV_READABLE);
 	for (size_t i = 0; i < reach->n; i++)
 		target_judge(reach, i, reach->round ^ 1u);
 	reach->judged = true;
@@ -353,13 +359,17 @@ int near_reach_use(struct near_reach *reach, const struct config *config)
 	if (!is_same(reach, config)) {
 		forget(reach);
 		rc = targets_make(reach, config);
+		/* Otherwise what is on its way would count as lost. */
+		if (rc == 0 && getrandom(&reach->nonce, sizeof(reach->nonce),
+					 0) != (ssize_t)sizeof(reach->nonce)) {
+			forget(reach);
+			rc = -EIO;
+		}
 	}
 	reach->packets = to->packets;
 	reach->size = to->size;
 	reach->round_ns = to->interval_ms * MS_NS;
-	if (rc != 0 || reach->n == 0 ||
-	    getrandom(&reach->nonce, sizeof(reach->nonce), 0) !=
-		    (ssize_t)sizeof(reach->nonce)) {
+	if (rc != 0 || reach->n == 0) {
 		uv_timer_stop(&reach->timer);
 		return rc;
 	}

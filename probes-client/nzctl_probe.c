@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/nzctl_probe.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,20 +218,6 @@ static void on_done(void *arg, const struct probed_result *result)
 	probe->done = true;
 }
 
-static void address_print(const struct sockaddr_storage *address, char *out)
-{
-	const void *octets =
-		address->ss_family == AF_INET
-			? (const void *)&((const struct sockaddr_in *)address)
-				  ->sin_addr
-			: (const void *)&((const struct sockaddr_in6 *)address)
-				  ->sin6_addr;
-
-	if (inet_ntop(address->ss_family, octets, out, PROBED_ADDRESS_MAX) ==
-	    NULL)
-		out[0] = '\0';
-}
-
 /* Tests all addresses, one after another; returns how many are good. */
 static size_t run_all(struct probe *probe, uv_loop_t *loop,
 		      struct probed_kinds *kinds)
@@ -249,7 +233,7 @@ static size_t run_all(struct probe *probe, uv_loop_t *loop,
 			.arg = probe,
 		};
 		struct probed_test *test;
-		address_print(task.address, probe->address_text);
+		probed_address_print(task.address, probe->address_text);
 		probe->done = false;
 		if (probed_kinds_start(kinds, &task, &test) != 0)
 			return 0;

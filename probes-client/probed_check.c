@@ -22,7 +22,7 @@ int probed_check_init(struct probed_check *check,
 	if (expect->size_max != UINT64_MAX && expect->size_max >= check->limit)
 		check->limit = expect->size_max + 1;
 	if (expect->pattern != NULL)
-		check->kept = malloc(PROBED_KEPT_MAX);
+		check->kept = malloc(PROBED_KEPT_MAX + 1);
 	if (expect->hashed)
 		check->digest = EVP_MD_CTX_new();
 	if ((expect->pattern != NULL && check->kept == NULL) ||
@@ -108,7 +108,7 @@ void probed_check_header(struct probed_check *check, struct slice line)
 /*
  * Bound to the beginning, so that the text is gone through once: a search from
  * each place would take seconds with a pattern such as "(x+x+)+y".  Spoils
- * 'text': NUL is a space, which '.' matches.
+ * 'text', which has room for one octet more: NUL is a space, which '.' matches.
  */
 static bool matches(const char *pattern, char *text, size_t n)
 {
@@ -119,6 +119,7 @@ static bool matches(const char *pattern, char *text, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (text[i] == '\0')
 			text[i] = ' ';
+	text[n] = '\0'; /* not all that replace regexec() know REG_STARTEND */
 	snprintf(whole, sizeof(whole), "^.*(%s)", pattern);
 	if (regcomp(&made, whole, REG_EXTENDED | REG_NOSUB) != 0)
 		return false;
@@ -240,8 +241,8 @@ enum probe_error probed_check_text(const struct config_expect *expect,
 	}
 	if (expect->pattern == NULL)
 		return PROBE_OK;
-	char copy[PROBED_KEPT_MAX];
-	size_t n = text.n < sizeof(copy) ? text.n : sizeof(copy);
+	char copy[PROBED_KEPT_MAX + 1];
+	size_t n = text.n < PROBED_KEPT_MAX ? text.n : PROBED_KEPT_MAX;
 	memcpy(copy, text.p, n);
 	if (!matches(expect->pattern, copy, n)) {
 		snprintf(detail, size, "no match in %zu octets", n);

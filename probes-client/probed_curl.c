@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_curl.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "probes-client/probed.h"
 #include "probes-client/probed_trust.h"
@@ -159,9 +158,14 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose,
 			address->protocol);
 
 	(void)purpose;
-	if (fd >= 0)
+	curl->socket_error = fd < 0 ? errno : 0;
+	/* Without a file of authorities it would trust nobody. */
+	if (fd >= 0 && curl->test->service->probe != CONFIG_HTTP)
+		curl->socket_error = probed_test_file_errno();
+	if (curl->socket_error == 0)
 		return fd;
-	curl->socket_error = errno;
+	if (fd >= 0)
+		close(fd);
 	return CURL_SOCKET_BAD;
 }
 
@@ -187,13 +191,7 @@ static int set_source(struct probed_curl *curl, const struct probed_task *task)
 
 	if (!probed_test_from(task, &from))
 		return 0;
-	const void *octets =
-		from.ss_family == AF_INET
-			? (const void *)&((struct sockaddr_in *)(void *)&from)
-				  ->sin_addr
-			: (const void *)&((struct sockaddr_in6 *)(void *)&from)
-				  ->sin6_addr;
-	inet_ntop(from.ss_family, octets, text, sizeof(text));
+	probed_address_print(&from, text);
 	snprintf(interface, sizeof(interface), "host!%s", text);
 	return curl_easy_setopt(curl->easy, CURLOPT_INTERFACE, interface) ==
 			       CURLE_OK
@@ -428,7 +426,7 @@ void probed_curl_phase(const struct probed_curl *curl, char *out, size_t size)
 	curl_easy_getinfo(curl->easy, CURLINFO_APPCONNECT_TIME_T, &shaken);
 	curl_easy_getinfo(curl->easy, CURLINFO_STARTTRANSFER_TIME_T, &begun);
 	curl_easy_getinfo(curl->easy, CURLINFO_SCHEME, &scheme);
-	if (connected == 0)
+	if (connected == 0 && curl->test->times.connect_us == 0)
 		phase = "connecting";
 	else if (shaken == 0 && scheme != NULL &&
 		 (strcmp(scheme, "HTTPS") == 0 || strcmp(scheme, "https") == 0))

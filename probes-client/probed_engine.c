@@ -19,6 +19,12 @@
 #define SLOT_FEW  8u	/* so many may begin in any slot */
 #define RUSH	  4u	/* times the usual pace, to catch up */
 
+/* A configuration that is not in use any more, but for tests that run. */
+struct kept {
+	struct config *config;
+	size_t n;
+};
+
 struct probed_engine {
 	uv_loop_t *loop;
 	uv_timer_t timer;
@@ -140,13 +146,27 @@ static void test_again(struct probed_engine *engine,
 	probed_sched_put(&engine->sched, target);
 }
 
+/* Its test is over, and reads nothing any more. */
+static void test_forget(struct probed_engine *engine,
+			struct probed_target *target)
+{
+	struct kept *kept = target->kept;
+
+	target->test = NULL;
+	target->kept = NULL;
+	engine->n_running--;
+	if (kept == NULL || --kept->n > 0)
+		return;
+	config_free(kept->config);
+	free(kept);
+}
+
 static void on_done(void *arg, const struct probed_result *result)
 {
 	struct probed_target *target = arg;
 	struct probed_engine *engine = target->owner;
 
-	target->test = NULL;
-	engine->n_running--;
+	test_forget(engine, target);
 	if (is_void(engine, target, result))
 		test_again(engine, target);
 	else
@@ -238,8 +258,7 @@ static void target_drop(struct probed_engine *engine,
 {
 	if (target->test != NULL) {
 		probed_test_cancel(target->test);
-		target->test = NULL;
-		engine->n_running--;
+		test_forget(engine, target);
 	}
 	if (probed_link_used(&target->line))
 		probed_list_remove(&engine->line, &target->line);
@@ -293,17 +312,42 @@ static void target_enter(struct probed_engine *engine,
 		probed_sched_put(&engine->sched, target);
 }
 
+/* Tests that go on read the configuration that they began with. */
+static void config_keep(const struct probed_table *table,
+			struct probed_table *old, struct kept *kept)
+{
+	for (size_t i = 0; i < table->n; i++) {
+		struct probed_target *target = table->targets[i];
+		if (target->test == NULL || target->kept != NULL)
+			continue;
+		target->kept = kept;
+		kept->n++;
+	}
+	if (kept->n == 0) {
+		free(kept);
+		return;
+	}
+	kept->config = old->config;
+	old->config = NULL;
+}
+
 int probed_engine_use(struct probed_engine *engine, struct probed_table *table)
 {
 	struct probed_table *old = engine->table;
 	size_t n_old = old != NULL ? old->n : 0;
 	uint64_t now = now_ms();
 
+	struct kept *kept = old != NULL ? calloc(1, sizeof(*kept)) : NULL;
 	/* Both at once for a moment. */
-	if (probed_sched_room(&engine->sched, table->n + n_old + 1) != 0)
+	if ((old != NULL && kept == NULL) ||
+	    probed_sched_room(&engine->sched, table->n + n_old + 1) != 0) {
+		free(kept);
 		return -ENOMEM;
-	if (old != NULL)
+	}
+	if (old != NULL) {
 		probed_table_adopt(table, old);
+		config_keep(table, old, kept);
+	}
 	engine->table = table;
 	table_drop(engine, old);
 	probed_kinds_forget(engine->kinds);

@@ -290,13 +290,19 @@ static size_t queued(const struct probed_feed *feed)
 	       feed->setup.values->queue.n;
 }
 
-static size_t rows_line(struct probed_feed *feed, char *out)
+/* What the wall clock says at the monotonic one's 0. */
+static int64_t unix_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	feed->rows.unix_ms = (int64_t)now.tv_sec * 1000 +
-			     now.tv_nsec / 1000000 - (int64_t)now_ms();
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 -
+	       (int64_t)now_ms();
+}
+
+static size_t rows_line(struct probed_feed *feed, char *out)
+{
+	feed->rows.unix_ms = unix_ms();
 	return probed_rows_line(&feed->rows, feed->setup.node, feed->rows_max,
 				out);
 }
@@ -308,6 +314,7 @@ static size_t line_print(struct probed_feed *feed, char *out)
 		      (feed->rows_last || rows_due(feed) > now_ms());
 
 	feed->rows_last = !values;
+	feed->setup.values->unix_ms = unix_ms();
 	if (values)
 		return probed_values_line(feed->setup.values, feed->setup.node,
 					  feed->rows_max, out);

@@ -150,6 +150,17 @@ static struct watch *watch_new(struct lane *lane, curl_socket_t fd)
 	return watch;
 }
 
+/* One that only waits to hear is connected: libcurl says so after TLS. */
+static void connected_mark(CURL *easy)
+{
+	char *private = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+	struct http_test *t = (void *)private;
+	if (t != NULL && t->test.times.connect_us == 0)
+		t->test.times.connect_us = probed_test_us(&t->test);
+}
+
 /* A socket that cannot be watched leaves its test to the time limit. */
 static int on_want_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 			  void *known)
@@ -158,7 +169,8 @@ static int on_want_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 	struct watch *watch = known;
 	int events = 0;
 
-	(void)easy;
+	if (what == CURL_POLL_IN)
+		connected_mark(easy);
 	if (what == CURL_POLL_REMOVE) {
 		if (watch != NULL) {
 			curl_multi_assign(lane->multi, fd, NULL);
@@ -277,14 +289,13 @@ int probed_http_start(struct probed_http *http, const struct probed_task *task,
 			  task->service->timeout_ms + LATER_MS);
 	*testp = &t->test;
 	if (probed_curl_init(&t->curl, task, &t->test) != 0) {
-		probed_test_end_soon(&t->test, PROBE_LOCAL, "no memory");
+		probed_test_end_errno_soon(&t->test, ENOMEM);
 		return 0;
 	}
 	curl_easy_setopt(t->curl.easy, CURLOPT_PRIVATE, (void *)t);
 	CURLMcode added = curl_multi_add_handle(lane->multi, t->curl.easy);
-	if (added != CURLM_OK)
-		probed_test_end_soon(&t->test, PROBE_LOCAL,
-				     curl_multi_strerror(added));
+	if (added != CURLM_OK) /* it had no memory, or no pipe */
+		probed_test_end_errno_soon(&t->test, ENOMEM);
 	return 0;
 }
 

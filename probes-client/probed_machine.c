@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_machine.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "probes-client/probed.h"
 #include "probes-client/probed_multi.h"
 #include "probes-client/probed_sample.h"
+#include "probes-client/probed_target.h"
 
 #define RUNNING_MAX 64u	 /* at a time */
 #define URL_MAX	    2300 /* an address or a URL, a path, and a little more */
@@ -59,14 +57,6 @@ static uint64_t now_ms(void)
 	return uv_hrtime() / 1000000;
 }
 
-static int64_t unix_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* -- what came of a reading ------------------------------------------------ */
 
 static void told(struct machine *m)
@@ -93,8 +83,7 @@ static void take(struct machine *m, double load)
 		load = PROBED_MACHINE_MAX;
 	if (!(load > 0))
 		load = 0;
-	if (probed_value_take(m->all->setup.values, &m->value, load, now_ms(),
-			      unix_ms()))
+	if (probed_value_take(m->all->setup.values, &m->value, load, now_ms()))
 		probed_log_write(m->all->setup.log, PROBED_NOTICE,
 				 "load of server '%s': %.2f, known again",
 				 m->value.of, load);
@@ -110,7 +99,7 @@ static void take_unknown(struct machine *m, const char *words)
 
 	memcpy(before, value->words, sizeof(before));
 	(void)probed_value_take(m->all->setup.values, value,
-				PROBED_MACHINE_UNKNOWN, now_ms(), unix_ms());
+				PROBED_MACHINE_UNKNOWN, now_ms());
 	value->n_good--; /* it counts as bad */
 	if (was) {	 /* so that the same words are not logged anew */
 		value->failing = true;
@@ -364,20 +353,14 @@ static void url_print(const struct config_server *server, char *out,
 		      size_t size)
 {
 	const struct config_load *load = server->load;
-	char address[INET6_ADDRSTRLEN] = "";
+	char address[PROBED_ADDRESS_MAX];
 
 	if (load->url != NULL) {
 		snprintf(out, size, "%s", load->url);
 		return;
 	}
-	const struct sockaddr_storage *ss = &server->addresses[0];
-	const struct sockaddr_in *in = (const void *)ss;
-	const struct sockaddr_in6 *in6 = (const void *)ss;
-	bool v6 = ss->ss_family == AF_INET6;
-	if (v6)
-		inet_ntop(AF_INET6, &in6->sin6_addr, address, sizeof(address));
-	else
-		inet_ntop(AF_INET, &in->sin_addr, address, sizeof(address));
+	bool v6 = server->addresses[0].ss_family == AF_INET6;
+	probed_address_print(&server->addresses[0], address);
 	snprintf(out, size, v6 ? "http://[%s]:%u%s" : "http://%s:%u%s", address,
 		 load->port, load->path);
 }

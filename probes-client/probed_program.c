@@ -137,8 +137,8 @@ static void on_settled(uv_timer_t *timer)
 	judge((struct program_test *)timer->data);
 }
 
-/* Its output is whole when nobody can write to it any more; but something it
- * has left behind may hold it open. */
+/* Its output is whole when nobody can write to it any more; but something that
+ * left its group may hold it open. */
 static void settle(struct program_test *t)
 {
 	if (t->test.over || !t->exited)
@@ -154,6 +154,9 @@ static void on_ended(uv_process_t *process, int64_t status, int signal)
 	struct program_test *t = process->data;
 	struct probed_programs *programs = t->programs;
 
+	/* What it leaves behind in its group goes with it: the number is in use
+	 * for as long as there is anything. */
+	(void)uv_kill(-process->pid, SIGKILL);
 	t->spawned = false;
 	t->exited = true;
 	t->status = status;
@@ -306,6 +309,8 @@ static void program_run(struct program_test *t)
 		t->test.late = program_late;
 		return;
 	}
+	/* Without a process, too, it is our own trouble. */
+	t->test.is_lacking = probed_test_is_lacking(-rc) || rc == UV_EAGAIN;
 	snprintf(detail, sizeof(detail), "'%.80s': %s",
 		 t->test.service->command[0],
 		 uv_strerror_r(rc, why, sizeof(why)));

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "probes-client/probed_snmp.h"
 
@@ -37,7 +36,8 @@ struct probed_switches {
 	size_t n;
 	struct device **devices; /* as the configuration has the POPs */
 	struct probed_list line;
-	bool busy, closed; /* busy: one is being read */
+	struct probed_list leaving; /* to be closed when none is being read */
+	bool busy, closed;	    /* busy: one is being read */
 	bool is_init;
 	struct probed_gate gate;
 };
@@ -45,14 +45,6 @@ struct probed_switches {
 static uint64_t now_ms(void)
 {
 	return uv_hrtime() / 1000000;
-}
-
-static int64_t unix_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* -- what came of a reading ------------------------------------------------ */
@@ -80,8 +72,7 @@ static void take(struct device *d, double in, double out)
 	double pct = bits * 100 / (double)d->capacity_bits;
 
 	pct = pct < 100 ? pct : 100;
-	if (probed_value_take(d->all->setup.values, &d->value, pct, now_ms(),
-			      unix_ms()))
+	if (probed_value_take(d->all->setup.values, &d->value, pct, now_ms()))
 		probed_log_write(d->all->setup.log, PROBED_NOTICE,
 				 "bandwidth of POP '%s': %.1f%%, known again",
 				 d->value.of, pct);
@@ -138,6 +129,16 @@ static void on_work(uv_work_t *work)
 	d->rc = probed_snmp_read(&d->job, &d->snmp, &d->now, d->words);
 }
 
+static void leaving_close(struct probed_switches *all)
+{
+	struct probed_link *link;
+
+	while ((link = probed_list_first(&all->leaving)) != NULL) {
+		probed_list_remove(&all->leaving, link);
+		device_close(PROBED_ENTRY(link, struct device, line));
+	}
+}
+
 static void on_done(uv_work_t *work, int rc)
 {
 	struct device *d = work->data;
@@ -146,6 +147,7 @@ static void on_done(uv_work_t *work, int rc)
 	(void)rc; /* never cancelled */
 	d->reading = false;
 	all->busy = false;
+	leaving_close(all);
 	if (d->closed)
 		device_close(d);
 	else
@@ -224,13 +226,20 @@ static void device_close(struct device *d)
 /* One that is being read goes when that has ended. */
 static void device_drop(struct device *d)
 {
+	struct probed_switches *all = d->all;
+
 	uv_timer_stop(&d->timer);
 	if (probed_link_used(&d->line))
-		probed_list_remove(&d->all->line, &d->line);
-	probed_values_drop(d->all->setup.values, &d->value);
+		probed_list_remove(&all->line, &d->line);
+	probed_values_drop(all->setup.values, &d->value);
 	d->closed = true;
 	atomic_store(&d->job.stop, true);
-	if (!d->reading)
+	if (d->reading)
+		return;
+	/* Sessions share users: none ends while another is in use. */
+	if (all->busy)
+		probed_list_put(&all->leaving, &d->line);
+	else
 		device_close(d);
 }
 
@@ -375,6 +384,7 @@ int probed_switches_new(const struct probed_measure_setup *setup,
 
 	switches->setup = *setup;
 	probed_list_init(&switches->line);
+	probed_list_init(&switches->leaving);
 	*switchesp = switches;
 	return 0;
 }

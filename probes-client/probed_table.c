@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_table.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,17 +123,6 @@ static int pairs_collect(struct pairs *pairs, const struct config *config,
 	return rc;
 }
 
-static void address_print(const struct sockaddr_storage *address, char *out)
-{
-	const struct sockaddr_in *in = (const void *)address;
-	const struct sockaddr_in6 *in6 = (const void *)address;
-
-	if (address->ss_family == AF_INET)
-		inet_ntop(AF_INET, &in->sin_addr, out, PROBED_ADDRESS_MAX);
-	else
-		inet_ntop(AF_INET6, &in6->sin6_addr, out, PROBED_ADDRESS_MAX);
-}
-
 static int target_add(struct probed_table *table,
 		      const struct config_server *server,
 		      const struct config_service *service, size_t address)
@@ -147,7 +134,7 @@ static int target_add(struct probed_table *table,
 	target->server = server->id;
 	target->service = service;
 	target->address = &server->addresses[address];
-	address_print(target->address, target->address_text);
+	probed_address_print(target->address, target->address_text);
 	table->targets[table->n++] = target;
 	return 0;
 }

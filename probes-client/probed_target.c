@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_target.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -165,6 +166,18 @@ const char *probed_state_text(enum probed_state state)
 	default:
 		return "untested";
 	}
+}
+
+void probed_address_print(const struct sockaddr_storage *address, char *out)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	bool v6 = address->ss_family == AF_INET6;
+
+	if (inet_ntop(address->ss_family,
+		      v6 ? (const void *)&in6->sin6_addr : &in->sin_addr, out,
+		      PROBED_ADDRESS_MAX) == NULL)
+		out[0] = '\0';
 }
 
 void probed_span_print(uint64_t ms, char *out, size_t size)

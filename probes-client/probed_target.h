@@ -92,6 +92,7 @@ struct probed_target {
 	struct probed_link line;  /* of those that wait for their turn */
 	struct probed_test *test; /* NULL: none is running */
 	void *owner;		  /* the engine */
+	void *kept;		  /* what the running test reads (engine) */
 
 	/* Of the feed (probed_rows). */
 	struct probed_link queue;
@@ -133,6 +134,9 @@ uint32_t probed_target_metric(const struct config_service *service,
 bool probed_target_is_in_doubt(const struct probed_target *target);
 
 const char *probed_state_text(enum probed_state state);
+
+/* Writes the address, without its port, into 'out' (PROBED_ADDRESS_MAX). */
+void probed_address_print(const struct sockaddr_storage *address, char *out);
 
 /*
  * Writes a span of time as people say it, in its two largest units ("3h 2m",

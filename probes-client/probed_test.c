@@ -3,9 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LATE_MS 250u /* a result after the limit and this is moot */
 
@@ -155,6 +157,15 @@ bool probed_test_is_lacking(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM ||
 	       error == ENOBUFS;
+}
+
+int probed_test_file_errno(void)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && probed_test_is_lacking(errno) ? errno : 0;
 }
 
 /* Words for what is not one of the usual errors. */

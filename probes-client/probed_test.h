@@ -89,6 +89,12 @@ void probed_test_end_errno_soon(struct probed_test *test, int error);
 /* True if the errno says that we ourselves are short of something. */
 bool probed_test_is_lacking(int error);
 
+/*
+ * 0; or an errno that says that no file can be opened now, so that what a
+ * library thinks of a certificate is worth nothing.
+ */
+int probed_test_file_errno(void);
+
 /* As probed_test_end(), but from the loop, after who began it has returned. */
 void probed_test_end_soon(struct probed_test *test, enum probe_error error,
 			  const char *detail);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "probes-client/probed_trust.h"
 
+#include "probes-client/probed_test.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -70,9 +72,15 @@ static int file_read(struct file *file, const struct probed_trust_ask *ask,
 {
 	bool named = ask->verify && ask->ca_file != NULL;
 	char *copy = named ? strdup(ask->ca_file) : NULL;
-	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 	int good = 1;
+	/* OpenSSL takes a file that cannot be opened for one that is empty. */
+	int rc = ask->verify ? probed_test_file_errno() : 0;
+	SSL_CTX *context = rc == 0 ? SSL_CTX_new(TLS_client_method()) : NULL;
 
+	if (rc != 0) {
+		free(copy);
+		return -rc;
+	}
 	if (context == NULL || (named && copy == NULL)) {
 		SSL_CTX_free(context);
 		free(copy);

@@ -25,8 +25,9 @@ struct probed_trust_ask {
 
 /*
  * A client's end of a connection, with memory to read from and to write to.
- * Returns 0 and sets '*sslp', to be freed with SSL_free(); or -ENOMEM, or
- * -EINVAL: the file of authorities cannot be read.
+ * Returns 0 and sets '*sslp', to be freed with SSL_free(); or -EINVAL: the file
+ * of authorities cannot be read; or -ENOMEM, -EMFILE or -ENFILE: for lack of
+ * memory or descriptors.
  */
 int probed_trust_ssl(struct probed_trust *trust,
 		     const struct probed_trust_ask *ask, uint64_t now_ms,

@@ -42,16 +42,6 @@ static void udp_late(struct probed_test *test, char *out)
 			 span, t->n_others);
 }
 
-static enum probe_error errno_judge(int rc, char *detail)
-{
-	enum probe_error error = probed_connect_error(-rc);
-
-	detail[0] = '\0';
-	if (error == PROBE_LOCAL)
-		uv_strerror_r(rc, detail, PROBED_DETAIL_MAX);
-	return error;
-}
-
 static void on_room(uv_handle_t *handle, size_t want, uv_buf_t *buf)
 {
 	struct udp_test *t = handle->data;
@@ -71,8 +61,7 @@ static void on_answer(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf,
 	if (t->test.over || (n == 0 && from == NULL))
 		return;
 	if (n < 0) {
-		enum probe_error error = errno_judge((int)n, detail);
-		probed_test_end(&t->test, error, detail);
+		probed_test_end_errno(&t->test, (int)-n);
 		return;
 	}
 	int error = probed_dns_judge(t->test.service, t->id, t->answer,
@@ -112,7 +101,6 @@ int probed_udp_start(uv_loop_t *loop, const struct probed_task *task,
 		     struct probed_test **testp)
 {
 	struct udp_test *t = calloc(1, sizeof(*t));
-	char detail[PROBED_DETAIL_MAX];
 	if (t == NULL)
 		return -ENOMEM;
 
@@ -124,10 +112,8 @@ int probed_udp_start(uv_loop_t *loop, const struct probed_task *task,
 	uv_udp_init(loop, &t->udp);
 	probed_test_opened(&t->test);
 	int rc = ask(t, task);
-	if (rc != 0) {
-		enum probe_error error = errno_judge(rc, detail);
-		probed_test_end_soon(&t->test, error, detail);
-	}
+	if (rc != 0)
+		probed_test_end_errno_soon(&t->test, -rc);
 	*testp = &t->test;
 	return 0;
 }

@@ -18,6 +18,7 @@ void probed_values_init(struct probed_values *values)
 {
 	probed_list_init(&values->all);
 	probed_list_init(&values->queue);
+	values->unix_ms = 0;
 }
 
 void probed_values_add(struct probed_values *values, struct probed_value *value)
@@ -44,7 +45,7 @@ static void queue_put(struct probed_values *values, struct probed_value *value,
 }
 
 bool probed_value_take(struct probed_values *values, struct probed_value *value,
-		       double number, uint64_t now_ms, int64_t unix_ms)
+		       double number, uint64_t now_ms)
 {
 	bool was = value->failing;
 
@@ -54,7 +55,6 @@ bool probed_value_take(struct probed_values *values, struct probed_value *value,
 	value->words[0] = '\0';
 	value->value = number;
 	value->taken_ms = now_ms;
-	value->measured_ms = unix_ms;
 	value->n_good++;
 	if (was)
 		value->since_ms = now_ms;
@@ -102,9 +102,11 @@ uint64_t probed_values_due(const struct probed_values *values, size_t max,
 	       interval_ms;
 }
 
-static size_t row_print(const struct probed_value *value, char *out)
+static size_t row_print(const struct probed_value *value, int64_t unix_ms,
+			char *out)
 {
-	uint64_t ms = value->measured_ms > 0 ? (uint64_t)value->measured_ms : 0;
+	int64_t measured_ms = (int64_t)value->taken_ms + unix_ms;
+	uint64_t ms = measured_ms > 0 ? (uint64_t)measured_ms : 0;
 
 	return (size_t)snprintf(out, PROBED_VALUE_ROW,
 				"[\"%s\",\"%s\",%" PRIu64 ".%03" PRIu64
@@ -133,7 +135,7 @@ size_t probed_values_line(struct probed_values *values, const char *node,
 			break;
 		if (n > 0)
 			out[length++] = ',';
-		length += row_print(value, out + length);
+		length += row_print(value, values->unix_ms, out + length);
 		probed_list_remove(&values->queue, &value->queue);
 	}
 	if (n == 0)

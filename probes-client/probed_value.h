@@ -6,8 +6,8 @@
  * that are still to be told to the plugin.
  *
  * Pure.  A value is queued at most once and sent as it is then: the queue
- * cannot grow, and the newest wins.  All times in "..._ms" are monotonic but
- * measured_ms.
+ * cannot grow, and the newest wins.  All times in "..._ms" are monotonic; a row
+ * says what they are by the wall clock as it is then.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +30,6 @@ struct probed_value {
 	bool failing;		     /* the newest try failed: 'words' */
 	bool waiting;		     /* no value yet, but no fault either */
 	double value;		     /* a load; per cent */
-	int64_t measured_ms;	     /* Unix time */
 	uint64_t taken_ms, since_ms; /* of the value; of 'failing' */
 	uint64_t n_good, n_bad;
 	char words[PROBED_VALUE_WORDS];
@@ -41,6 +40,7 @@ struct probed_value {
 struct probed_values {
 	struct probed_list all;
 	struct probed_list queue; /* in order of queued_ms */
+	int64_t unix_ms;	  /* of the monotonic clock's 0 */
 };
 
 void probed_values_init(struct probed_values *values);
@@ -51,7 +51,7 @@ void probed_values_drop(struct probed_values *values,
 
 /* A value was measured; true if that ends a failure. */
 bool probed_value_take(struct probed_values *values, struct probed_value *value,
-		       double number, uint64_t now_ms, int64_t unix_ms);
+		       double number, uint64_t now_ms);
 
 /*
  * It could not be: 'words' say why.  True if that is new, by the words or

@@ -58,17 +58,6 @@ static void wire_late(struct probed_test *test, char *out)
 	snprintf(out, PROBED_DETAIL_MAX, "%s, %s", phase, span);
 }
 
-static void end_errno(struct wire_test *t, int rc)
-{
-	enum probe_error error = probed_connect_error(-rc);
-	char text[PROBED_DETAIL_MAX];
-
-	probed_test_end(&t->test, error,
-			error == PROBE_LOCAL
-				? uv_strerror_r(rc, text, sizeof(text))
-				: NULL);
-}
-
 /* -- to the server --------------------------------------------------------- */
 
 static void on_sent(uv_write_t *write, int rc)
@@ -82,7 +71,7 @@ static void octets_send(struct wire_test *t, const void *octets, size_t n)
 	struct sending *sending = malloc(sizeof(*sending) + n);
 
 	if (sending == NULL) {
-		probed_test_end(&t->test, PROBE_LOCAL, "no memory");
+		probed_test_end_errno(&t->test, ENOMEM);
 		return;
 	}
 	memcpy(sending->octets, octets, n);
@@ -91,7 +80,7 @@ static void octets_send(struct wire_test *t, const void *octets, size_t n)
 			  on_sent);
 	if (rc != 0) {
 		free(sending);
-		end_errno(t, rc);
+		probed_test_end_errno(&t->test, -rc);
 	}
 }
 
@@ -180,7 +169,10 @@ static void tls_fail(struct wire_test *t)
 
 	ERR_clear_error();
 	tls_flush(t); /* the alert */
-	if (verdict != X509_V_OK)
+	int error = verdict != X509_V_OK ? probed_test_file_errno() : 0;
+	if (error != 0)
+		probed_test_end_errno(&t->test, error);
+	else if (verdict != X509_V_OK)
 		probed_test_end(&t->test, PROBE_CERTIFICATE,
 				X509_verify_cert_error_string(verdict));
 	else
@@ -261,16 +253,18 @@ static void tls_begin(struct wire_test *t)
 	int rc = probed_trust_ssl(t->trust, &ask, uv_hrtime() / 1000000,
 				  &t->ssl);
 
-	if (rc == -EINVAL)
-		snprintf(detail, sizeof(detail), "cannot read '%.100s'",
-			 service->ca_file != NULL ? service->ca_file
-						  : "the system's authorities");
-	else
-		snprintf(detail, sizeof(detail), "no memory");
-	if (rc != 0)
-		probed_test_end(&t->test, PROBE_LOCAL, detail);
-	else
+	if (rc == 0) {
 		tls_pump(t);
+		return;
+	}
+	if (rc != -EINVAL) {
+		probed_test_end_errno(&t->test, -rc);
+		return;
+	}
+	snprintf(detail, sizeof(detail), "cannot read '%.100s'",
+		 service->ca_file != NULL ? service->ca_file
+					  : "the system's authorities");
+	probed_test_end(&t->test, PROBE_LOCAL, detail);
 }
 
 /* -- from the server ------------------------------------------------------- */
@@ -336,7 +330,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	if (BIO_write(SSL_get_rbio(t->ssl), t->chunk, (int)n) != (int)n)
-		probed_test_end(&t->test, PROBE_LOCAL, "no memory");
+		probed_test_end_errno(&t->test, ENOMEM);
 	else
 		tls_pump(t);
 }
@@ -352,7 +346,7 @@ static void on_connect(uv_connect_t *connect, int rc)
 	if (rc == 0)
 		rc = uv_read_start((uv_stream_t *)&t->tcp, on_room, on_read);
 	if (rc != 0) {
-		end_errno(t, rc);
+		probed_test_end_errno(&t->test, -rc);
 		return;
 	}
 	t->test.times.connect_us = probed_test_us(&t->test);

@@ -337,6 +337,31 @@ def test_loss_between_pops(net):
         assert plugin.rows == []
 
 
+def test_a_reload_and_a_stop_lose_nothing(net):
+    """What is on its way when the configuration is read, or when the process
+    is stopped, is not lost."""
+    with Wants() as plugin:
+        doc = document(plugin.sink, pops={
+            "here": {"probe": NODE, "servers": {}},
+            "far": {"probe": "n2", "servers": {}, "address": "198.18.1.2"}},
+            reach={"from": ["here"], "interval": "1s", "packets": 100})
+        del doc["latency"]
+        with Probed(conf_of(doc), NODE,
+                    prefix=net.inside("here")) as probed:
+            wait_for(lambda: plugin.rows, "a round", 15)
+            for _ in range(6):
+                n = len(plugin.rows)
+                probed.reload()
+                wait_for(lambda: len(plugin.rows) > n, "the next", 15)
+            for _ in range(3):
+                n = len(plugin.rows)
+                probed.pause()
+                time.sleep(1.2)
+                probed.resume()
+                wait_for(lambda: len(plugin.rows) > n, "the next", 15)
+            assert {row[3] for row in plugin.rows} == {0}, plugin.rows
+
+
 # -- with the plugin, on loopback; needs no namespaces ------------------------
 
 @pytest.fixture

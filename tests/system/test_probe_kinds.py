@@ -167,6 +167,55 @@ def test_no_server_blocks_or_grows_the_side_car():
         assert "came too late" not in probed.log()
 
 
+def test_a_reload_while_tests_of_each_kind_run():
+    """A test that goes on, or waits for its turn, still knows what it is."""
+    more = {"timeout": "1s", "interval": "1s", "rise": 1, "fall": 1}
+    cert = certificate("kinds.test")
+    with contextlib.closing(Mute()) as mute, Sink() as sink:
+        services = {
+            kind: {"probe": kind, "port": mute.port, **more}
+            for kind in ("http", "https", "http2", "tls", "ftp", "ftps",
+                         "smtp", "rtsp", "rtmp")}
+        for kind in ("https", "tls"):
+            services[kind] |= {"host": "kinds.test", "ca-file": cert[0],
+                               "expect": {"valid-for": "1d"}}
+        services |= {
+            "check": {"probe": "http", "port": mute.port, **more,
+                      "headers": ["X-A: b"],
+                      "expect": {"body": "a", "regex": "b"}},
+            "tcp": {"probe": "tcp", "port": mute.port, **more,
+                    "expect": {"body": "hello"}},
+            "udp": {"probe": "dns", "port": mute.port, **more,
+                    "question": {"name": "a.test"}},
+            "dns": {"probe": "dns", "port": mute.port, **more,
+                    "question": {"name": "a.test", "transport": "tcp"}}}
+        for i in range(20):  # more than may run
+            services[f"p{i}"] = {"probe": "program", **more,
+                                 "command": ["/bin/sleep", "30"]}
+        doc = document(services)
+        path = write(doc)
+        with Probed(path, "n1", socket=sink.path) as probed:
+            wait_for(lambda: len(sink.newest()) == len(services), "all rows")
+            for i in range(8):
+                doc["serial"] = 2 + i
+                with open(path, "w", encoding="utf-8") as f:
+                    json.dump(doc, f)
+                probed.reload()
+                probed.wait_log(f"read again: serial {2 + i},")
+            since = sink.count()
+            wait_for(lambda: len(sink.newest(since)) == len(services), "all")
+            assert {row[4] for row in sink.rows(since)} == {"down"}
+            assert {row[6] for row in sink.rows(since)} == {1}
+            doc["services"] = {"tls": services["tls"]}  # others: cancelled
+            doc["pops"]["pop"]["servers"]["srv"]["services"] = ["tls"]
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump(doc, f)
+            probed.reload()
+            probed.wait_log("read again: serial 9, 1 to test")
+            since = sink.count()
+            wait_for(lambda: sink.rows(since), "the one that is left")
+
+
 # -- programs ------------------------------------------------------------------
 
 def test_programs_are_few_and_end():
@@ -198,6 +247,23 @@ def test_programs_are_few_and_end():
     left = subprocess.run(["pgrep", "-f", f"sleep {mark}"],
                           capture_output=True, text=True, check=False)
     assert left.stdout == ""
+
+
+def test_what_a_program_leaves_behind_ends_with_it():
+    """Its answer is not waited for, and it does not become more and more."""
+    mark = f"97{free_port()}"
+    services = {f"p{i}": {
+        "probe": "program", "interval": "5s", "timeout": "3s",
+        "command": ["/bin/sh", "-c",
+                    f"sleep {mark} {close} & echo fine"]}
+        for i, close in enumerate(("", ">/dev/null"))}
+    with Sink() as sink, Probed(write(document(services)), "n1",
+                                socket=sink.path):
+        wait_for(lambda: len(sink.newest()) == 2, "both")
+        assert all(row[4] == "up" for row in sink.newest().values())
+        left = subprocess.run(["pgrep", "-f", f"^sleep {mark}"],
+                              capture_output=True, text=True, check=False)
+        assert left.stdout == ""
 
 
 def test_a_program_sees_no_shell_and_no_environment():
@@ -302,6 +368,7 @@ def test_one_test_by_hand_is_timed():
             "web": service("https", web.port, host="web.test",
                            **{"ca-file": cert[0]}),
             "mute": service("smtp", mute.port),
+            "dumb": service("https", mute.port),
             "free": {"probe": "noload"}})
         code, out, err = probe_run(doc, "web", "srv", args=["--json"])
         assert (code, err) == (0, "")
@@ -332,6 +399,12 @@ def test_one_test_by_hand_is_timed():
         assert row["times"]["connect_ms"] > 0
         assert row["times"]["first_byte_ms"] is None
         assert 800 <= row["times"]["total_ms"] < patience(1500)
+
+        code, out, _ = probe_run(doc, "dumb", "srv", args=["--json"])
+        row = json.loads(out)["probes"][0]
+        assert row["detail"] == "in the TLS handshake, 800ms", row
+        assert 0 < row["times"]["connect_ms"] < 800
+        assert row["times"]["tls_ms"] is None
 
         for names, status, text in (
                 (("none", "srv"), 1, "no service 'none'"),

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from nzlib.base import free_port, patience, scratch, wait_for
+from nzlib.pki import certificate
 from nzlib.probed import Probed, Sink
 from nzlib.prom import scrape
 from nzlib.web import Script, Web
@@ -33,15 +34,22 @@ def files_max(probed, n):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (free + n, 4096))
 
 
-@pytest.mark.parametrize("probe", ["tcp", "http", "https"])
-def test_without_descriptors(probe):
+QUESTION = {"question": {"name": "a.test"}}
+BY_TCP = {"question": {"name": "a.test", "transport": "tcp"}}
+KINDS = [("tcp", {}), ("http", {"expect": {"status": 200}}),
+         ("https", {"expect": {"status": 200}}), ("smtp", {}), ("tls", {}),
+         ("dns", QUESTION), ("dns", BY_TCP),
+         ("program", {"command": ["/bin/true"]})]
+
+
+@pytest.mark.parametrize(("probe", "more"), KINDS)
+def test_without_descriptors(probe, more):
     """It says so, judges nobody, rests in between, and goes on."""
     metrics = free_port()
     with Web() as web, Sink() as sink:
         names = [f"s{i:02}" for i in range(20)]
-        doc = document({name: service(web.port, probe, **(
-            {"expect": {"status": 200}} if probe != "tcp" else {}))
-            for name in names}, sink=sink)
+        doc = document({name: service(web.port, probe, **more)
+                        for name in names}, sink=sink)
         doc["metrics"] = {"address": ["127.0.0.1"], "port": metrics}
         with Probed(conf_of(doc), "n1") as probed:
             wait_for(lambda: len(sink.newest()) == 20, "all rows")
@@ -66,6 +74,32 @@ def test_without_descriptors(probe):
                                        cause="lacking")
             assert void >= 20
             assert {row[4] for row in sink.rows(since)} == {state}
+
+
+def test_authorities_that_cannot_be_read():
+    """A descriptor for a connection and none for a file blames no server."""
+    cert = certificate("www.example")
+    more = {"host": "www.example", "ca-file": cert[0]}
+    with Web(tls=cert) as web, Sink() as sink:
+        doc = document({"h": service(web.port, "https", **more),
+                        "t": service(web.port, "tls", **more)}, sink=sink)
+        with Probed(conf_of(doc), "n1") as probed:
+            wait_for(lambda: len(sink.newest()) == 2, "all rows")
+            files_max(probed, 1)
+            since = sink.count()
+
+            def read_again():
+                probed.reload()
+                time.sleep(0.3)
+                return "configuration read again" in probed.log()
+
+            wait_for(read_again, "the configuration, by one descriptor")
+            probed.wait_log("tests cannot be made: '.*[Tt]oo many open files")
+            time.sleep(2.5)
+            files_max(probed, 200)
+            again = sink.count()
+            wait_for(lambda: len(sink.newest(again)) == 2, "all again")
+            assert {row[4] for row in sink.rows(since)} == {"up"}
 
 
 def test_a_stop_in_the_middle_of_a_test_is_no_failure():

@@ -165,8 +165,9 @@ static void reach_built(struct config_check *c, struct config_near *near,
 		.interval_ms = (uint32_t)v[REACH_INTERVAL].n,
 		.packets = (uint32_t)v[REACH_PACKETS].n,
 		.size = (uint32_t)v[REACH_SIZE].n,
-		.gone = (enum config_gone)v[REACH_GONE].n,
 	};
+	if (node != CONFIG_NO_NODE)
+		reach->gone = (enum config_gone)v[REACH_GONE].n;
 	if (node == CONFIG_NO_NODE || !clean || !from->given)
 		return;
 	uint32_t *made =

@@ -136,6 +136,6 @@ static const struct schema_key reach_keys[] = {
 				  "old while those of others are not: as their "
 				  "tests say, or down",
 			 .is = WORDS(gones),
-			 PRESET(CONFIG_GONE_KEEP) },
+			 PRESET(CONFIG_GONE_DOWN) },
 };
 const struct schema_block schema_reach = { SCHEMA_REACH, KEYS(reach_keys) };

@@ -151,18 +151,27 @@ static struct admit_known *known_read(const struct snapshot *s, uint64_t seed,
 	return known;
 }
 
-static void known_configure(struct process *p, const struct snapshot *s,
-			    bool first)
+static bool wants_known(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_zones; i++)
+		if (config->zones[i].admission.any)
+			return true;
+	return false;
+}
+
+/* Once it is there it stays, for zones that come back. */
+static void known_configure(struct process *p, const struct snapshot *s)
 {
 	struct admit *admit = p->admit;
 	struct admit_known *old = atomic_load(&admit->known);
 	struct admit_known *known = NULL;
 	uint64_t seed;
 
-	if (old != NULL && admit->known_max == s->config->known_max)
+	if (old != NULL ? admit->known_max == s->config->known_max
+			: !wants_known(s->config))
 		return;
 	isc_random_buf(&seed, sizeof(seed));
-	if (first) {
+	if (old == NULL) {
 		uint32_t day = (uint32_t)((uint64_t)time(NULL) / 86400);
 		known = known_read(s, seed, &day);
 		atomic_store(&admit->day, day);
@@ -295,7 +304,7 @@ void admission_configure(struct process *p, const struct snapshot *s,
 	size_t n;
 
 	atomic_store(&p->admit->hours, (uint32_t)((uint64_t)time(NULL) / 3600));
-	known_configure(p, s, first);
+	known_configure(p, s);
 	if (!first || s->config->snapshot_s == 0 ||
 	    !tablefile_read(s->config->state_directory, NORMAL_NAME, &octets,
 			    &n, &away_s))

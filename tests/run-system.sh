@@ -20,8 +20,8 @@ export NAMED
 
 # Most tests wait most of the time: NZ_JOBS files of them are run at a time.
 jobs=
-if [ "${NZ_JOBS-3}" -gt 1 ] && "$PYTHON3" -c 'import xdist' 2>/dev/null; then
-	jobs="-n ${NZ_JOBS-3} --dist loadfile"
+if [ "${NZ_JOBS-5}" -gt 1 ] && "$PYTHON3" -c 'import xdist' 2>/dev/null; then
+	jobs="-n ${NZ_JOBS-5} --dist loadfile"
 fi
 
 # 5 is pytest's word for 'no tests': that is not a success.

@@ -163,7 +163,8 @@ def test_no_server_blocks_or_grows_the_side_car():
         assert len(good) >= 5
         # A flood costs what is read of it; nobody waits for that.
         assert all(row[4] == "up" and row[5] < 500 for row in good), good
-        assert rss_kib(probed.process.pid) < before + 8192
+        more = 262144 if os.environ.get("NZ_SANITIZER") else 8192
+        assert rss_kib(probed.process.pid) < before + more
         assert "came too late" not in probed.log()
 
 
@@ -398,7 +399,7 @@ def test_one_test_by_hand_is_timed():
         assert row["detail"] == "waiting for the answer, 800ms"
         assert row["times"]["connect_ms"] > 0
         assert row["times"]["first_byte_ms"] is None
-        assert 800 <= row["times"]["total_ms"] < patience(1500)
+        assert 799 <= row["times"]["total_ms"] < patience(1500)
 
         code, out, _ = probe_run(doc, "dumb", "srv", args=["--json"])
         row = json.loads(out)["probes"][0]

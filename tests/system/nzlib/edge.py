@@ -75,7 +75,8 @@ class Edge(Named):
         """named answers a moment before the control socket is there."""
         return super()._is_ready(mark) and (
             os.path.exists(self.socket) or "INACTIVE: " in self.log(mark)
-            or "control socket" in self.log(mark))
+            or "control socket" in self.log(mark)
+            or "running from the last good copy" in self.log(mark))
 
     def nzctl(self, *args, status=(0,), plain=False):
         """Runs nzctl; returns its JSON answer (or its text if 'plain').

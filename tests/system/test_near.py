@@ -325,8 +325,10 @@ def test_loss_between_pops(net):
                      >= 2, "two rounds", 15)
             m = metrics_of(net, port)
         loss = {r[1]: r[3] for r in plugin.rows if r[0] == "loss"}
-        assert loss == {"far": 0, "six": 0, "lossy": 20, "dead": 100}
-        assert m['nearzone_reach_loss_ratio{pop="lossy"}'] == 0.2
+        # the kernel's own packets may take the place of one that is lost
+        assert loss.pop("lossy") in (15, 20)
+        assert loss == {"far": 0, "six": 0, "dead": 100}
+        assert m['nearzone_reach_loss_ratio{pop="lossy"}'] in (0.15, 0.2)
         assert 0.039 < m['nearzone_reach_rtt_seconds{pop="far"}'] < 0.06
         assert 'nearzone_reach_rtt_seconds{pop="dead"}' not in m
         assert m['nearzone_reach_jitter_seconds{pop="far"}'] < 0.02

@@ -80,7 +80,7 @@ def listen(s, times, stop):
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             packet, more, _, where = s.recvmsg(64, 128)
-            if where[2] != 4 or not is_probe(packet):  # PACKET_OUTGOING
+            if where[2] != 0 or not is_probe(packet):  # PACKET_HOST
                 continue
             for _, _, data in more:
                 sec, nsec = struct.unpack('qq', data[:16])
